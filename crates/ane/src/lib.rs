@@ -1,0 +1,1 @@
+//! What is known of the Apple Neural Engine: families, devices, limits, capability tables

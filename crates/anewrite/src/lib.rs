@@ -1,0 +1,1 @@
+//! Makes existing Core ML models run on the Apple Neural Engine: check, rewrite, diff, show

@@ -1,0 +1,2 @@
+//! The `anewrite` command.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Import from and export to the Core ML specification: the only crate that sees both sides

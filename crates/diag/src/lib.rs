@@ -1,0 +1,1 @@
+//! Codes, severities and findings, and nothing about how they are printed

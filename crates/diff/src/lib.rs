@@ -1,0 +1,1 @@
+//! Structural comparison of two programs, and the reports made from it

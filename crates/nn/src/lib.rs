@@ -1,0 +1,1 @@
+//! The NeuralNetwork dialect: layer schemas and each layer's lowering to MIL ops

@@ -1,0 +1,1 @@
+//! Canonical clean-up rules (C)

@@ -1,0 +1,1 @@
+//! Rules for NeuralNetwork layers (N)

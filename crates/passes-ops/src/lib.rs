@@ -1,0 +1,1 @@
+//! Rules for ML Program ops (M)

@@ -1,0 +1,1 @@
+//! Patterns, patches, transactions, provenance and the driver; no rule and no engine

@@ -1,0 +1,1 @@
+//! Element types, shapes and constant payloads that may lie unaligned in a mapped file

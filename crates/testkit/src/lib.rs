@@ -1,0 +1,1 @@
+//! Random graphs and models for tests and benches
