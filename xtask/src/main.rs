@@ -1,2 +1,36 @@
-//! Chores of this workspace.
-fn main() {}
+//! Chores of this workspace, run as `cargo xtask <subcommand>`.
+//!
+//! One file per subcommand. Each has an `Args` type for its options and a `run` that does the work; to add one, add the
+//! module, a variant of [`Task`] and its arm in [`main`].
+
+// A command-line tool talks to its user on the terminal.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod proto;
+
+use clap::{Parser, Subcommand};
+
+/// Chores of this workspace.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    Proto(proto::Args),
+}
+
+fn main() -> anyhow::Result<()> {
+    match Cli::parse().task {
+        Task::Proto(args) => proto::run(&args),
+    }
+}
+
+/// The folder that holds the workspace's `Cargo.toml`.
+fn workspace_root() -> &'static std::path::Path {
+    let xtask = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().unwrap_or(xtask)
+}
