@@ -1,0 +1,62 @@
+//! The MIL dialect: one definition an op, in files by family.
+//!
+//! To add an op: one `OpSchema` entry in the table of its family's file (name, first opset of that form,
+//! parameters with defaults, effect, inference function). Parameters and defaults follow coremltools'
+//! documentation of the op sets iOS15 to iOS18.
+
+mod elementwise;
+
+use std::sync::OnceLock;
+
+use rustc_hash::FxHashMap;
+
+use crate::infer::{InferCx, InferError};
+use crate::op::Effect;
+use crate::schema::{Dialect, OpSchema, Opset, Types};
+
+/// Every family's table.
+const FAMILIES: &[&[OpSchema]] = &[elementwise::OPS];
+
+/// The ML Program ops.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Mil;
+
+type Registry = FxHashMap<&'static str, Vec<&'static OpSchema>>;
+
+fn registry() -> &'static Registry {
+    static REGISTRY: OnceLock<Registry> = OnceLock::new();
+    REGISTRY.get_or_init(|| {
+        let mut all = Registry::default();
+        for schema in FAMILIES.iter().copied().flatten() {
+            all.entry(schema.name).or_default().push(schema);
+        }
+        for forms in all.values_mut() {
+            forms.sort_by_key(|s| s.since);
+        }
+        all
+    })
+}
+
+/// The definitions of all ops, sorted by name and opset.
+pub fn schemas() -> Vec<&'static OpSchema> {
+    let mut all: Vec<_> = FAMILIES.iter().copied().flatten().collect();
+    all.sort_by_key(|s| (s.name, s.since));
+    all
+}
+
+impl Dialect for Mil {
+    fn effect(&self, kind: &str) -> Effect {
+        registry().get(kind).and_then(|forms| forms.last()).map_or(Effect::Opaque, |s| s.effect)
+    }
+
+    fn infer(&self, cx: &mut InferCx<'_>) -> Result<Types, InferError> {
+        let schema = cx.schema.or_else(|| self.schema(cx.kind, cx.opset));
+        let schema = schema.ok_or_else(|| InferError::Unknown(cx.kind.to_owned()))?;
+        cx.schema = Some(schema);
+        (schema.infer)(cx)
+    }
+
+    fn schema(&self, kind: &str, opset: Opset) -> Option<&'static OpSchema> {
+        registry().get(kind)?.iter().rev().find(|s| s.since <= opset).copied()
+    }
+}

@@ -1,0 +1,139 @@
+//! What is known of each op: parameters, defaults, effects, and how its results' types follow.
+
+use smallvec::SmallVec;
+
+use crate::infer::{InferCx, InferError};
+use crate::op::Effect;
+use crate::types::Type;
+
+/// A set of ML Program ops, by the system that introduced it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Opset {
+    /// `CoreML5`: iOS 15, macOS 12.
+    Ios15,
+    /// `CoreML6`: iOS 16, macOS 13.
+    Ios16,
+    /// `CoreML7`: iOS 17, macOS 14.
+    Ios17,
+    /// `CoreML8`: iOS 18, macOS 15.
+    Ios18,
+    /// `CoreML9`: iOS 26, macOS 26.
+    Ios26,
+}
+
+impl Opset {
+    /// Reads the name that files use, `CoreML5` to `CoreML9`.
+    pub fn from_name(name: &str) -> Option<Opset> {
+        Some(match name {
+            "CoreML5" => Opset::Ios15,
+            "CoreML6" => Opset::Ios16,
+            "CoreML7" => Opset::Ios17,
+            "CoreML8" => Opset::Ios18,
+            "CoreML9" => Opset::Ios26,
+            _ => return None,
+        })
+    }
+
+    /// The name that files use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Opset::Ios15 => "CoreML5",
+            Opset::Ios16 => "CoreML6",
+            Opset::Ios17 => "CoreML7",
+            Opset::Ios18 => "CoreML8",
+            Opset::Ios26 => "CoreML9",
+        }
+    }
+
+    /// The lowest specification version that may hold it.
+    pub fn spec_version(self) -> i32 {
+        self as i32 + 6
+    }
+}
+
+/// What a parameter takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ParamKind {
+    /// One value, constant or not.
+    Value,
+    /// One constant.
+    Const,
+    /// Any number of values, at least one.
+    Values,
+}
+
+/// What a parameter that is left out stands for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum DefaultValue {
+    /// It must be given.
+    Required,
+    /// Leaving it out means that there is none (a missing bias, a missing end).
+    Absent,
+    /// A truth value.
+    Bool(bool),
+    /// An integer scalar.
+    Int(i64),
+    /// A number scalar of the data's element type.
+    Float(f64),
+    /// Text.
+    Text(&'static str),
+    /// An integer vector of as many equal elements as the op's spatial rank asks for.
+    Fill(i64),
+    /// An integer vector.
+    Ints(&'static [i64]),
+}
+
+/// One parameter of an op.
+#[derive(Clone, Copy, Debug)]
+pub struct Param {
+    /// Its name in the file.
+    pub name: &'static str,
+    /// What it takes.
+    pub kind: ParamKind,
+    /// What it stands for when left out.
+    pub default: DefaultValue,
+}
+
+/// Types of an op's results.
+pub type Types = SmallVec<[Type; 1]>;
+
+/// Derives the types of the results of one op.
+pub type InferFn = fn(&mut InferCx<'_>) -> Result<Types, InferError>;
+
+/// One op of one or more opsets.
+#[derive(Clone, Copy, Debug)]
+pub struct OpSchema {
+    /// The kind, as files spell it.
+    pub name: &'static str,
+    /// The first opset that has it in this form.
+    pub since: Opset,
+    /// Its parameters.
+    pub params: &'static [Param],
+    /// What it does besides computing.
+    pub effect: Effect,
+    /// Type inference.
+    pub infer: InferFn,
+}
+
+impl OpSchema {
+    /// The parameter `name`.
+    pub fn param(&self, name: &str) -> Option<&Param> {
+        self.params.iter().find(|p| p.name == name)
+    }
+}
+
+/// A set of ops: what each one is. Implemented for MIL by [`crate::mil::Mil`], for NeuralNetwork layers elsewhere.
+pub trait Dialect: Sync {
+    /// What the op does besides computing its results. [`Effect::Opaque`] for kinds that are not known.
+    fn effect(&self, kind: &str) -> Effect;
+
+    /// The types of the results, from the operands' types and constants.
+    ///
+    /// # Errors
+    /// [`InferError::Unknown`] for kinds without a definition; the others say what does not fit.
+    fn infer(&self, cx: &mut InferCx<'_>) -> Result<Types, InferError>;
+
+    /// The definition of a MIL op; `None` for other dialects and unknown kinds. `opset` picks the newest form that
+    /// it has.
+    fn schema(&self, kind: &str, opset: Opset) -> Option<&'static OpSchema>;
+}
