@@ -9,7 +9,10 @@
 //!
 //! This crate knows nothing about files, graphs or tensors: its input is bytes.
 
+pub mod rope;
 mod schema;
+pub mod splice;
+pub mod wire;
 
 pub use schema::{descriptor_of, message, pool};
 pub use spec::mil_spec as mil;
