@@ -4,6 +4,8 @@
 //! parameters with defaults, effect, inference function). Parameters and defaults follow coremltools'
 //! documentation of the op sets iOS15 to iOS18.
 
+#[allow(dead_code, reason = "families are still being added")]
+mod common;
 mod elementwise;
 
 use std::sync::OnceLock;
