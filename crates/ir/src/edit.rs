@@ -226,6 +226,8 @@ impl Program {
             }
         }
         self.journal = Some(journal);
+        // Names that were taken back are free again, also for the next search.
+        self.suffixes.clear();
     }
 
     /// Forgets the recorded edits: they cannot be undone any more.

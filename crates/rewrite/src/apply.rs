@@ -1,0 +1,264 @@
+//! The one place where patches change a program.
+
+use anewrite_ir::infer::Facts;
+use anewrite_ir::{
+    BlockId, Const, ConstOrigin, Def, Dialect, Effect, NewOp, OpId, Place, Program, Str, User, ValueId,
+};
+use rustc_hash::FxHashMap;
+
+use crate::matching::Miss;
+use crate::patch::{Patch, PatchValue};
+
+/// What a patch did to a program.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Applied {
+    pub(crate) added: Vec<OpId>,
+    pub(crate) removed: Vec<OpId>,
+    pub(crate) touched: Vec<OpId>,
+    /// Values and ops that the patch made, in the order in which it made them: what a replay maps.
+    pub(crate) made_values: Vec<ValueId>,
+}
+
+/// Puts a patch into the program. On an error the program may be half changed: the caller rolls back.
+pub(crate) fn apply(
+    p: &mut Program,
+    facts: &mut Facts,
+    dialect: &dyn Dialect,
+    patch: &Patch,
+) -> Result<Applied, Miss> {
+    let mut a = Apply { p, facts, dialect, patch, map: FxHashMap::default(), done: Applied::default() };
+    a.run()?;
+    Ok(a.done)
+}
+
+struct Apply<'a> {
+    p: &'a mut Program,
+    facts: &'a mut Facts,
+    dialect: &'a dyn Dialect,
+    patch: &'a Patch,
+    map: FxHashMap<ValueId, ValueId>,
+    done: Applied,
+}
+
+impl Apply<'_> {
+    fn run(&mut self) -> Result<(), Miss> {
+        let patch = self.patch;
+        if let Some(anchor) = patch.anchor {
+            self.insert(anchor)?;
+        }
+        for &(old, new) in &patch.replaced {
+            self.redirect(old, new)?;
+        }
+        for &(op, slot, value) in &patch.rebound {
+            if !self.p.is_alive(op) || self.p.op(op).sealed || !self.p.dominates(value, op) {
+                return Err(Miss::new("an operand to be changed is out of reach"));
+            }
+            let old = self.p.op(op).operands[slot].value;
+            self.p.set_operand(op, slot, value);
+            self.done.touched.push(op);
+            self.bury_producer(old);
+        }
+        for &op in patch.removed.iter().chain(&patch.matched) {
+            self.bury(op);
+        }
+        for &(old, new) in &patch.replaced {
+            self.pass_name(old, new)?;
+        }
+        Ok(())
+    }
+
+    /// Copies the patch's ops before `anchor`.
+    fn insert(&mut self, anchor: OpId) -> Result<(), Miss> {
+        let body = &self.patch.body;
+        for &(inner, outer) in &self.patch.taps {
+            if !self.p.dominates(outer, anchor) {
+                let name = &self.p.value(outer).name;
+                return Err(Miss::new(format!("{name} is not defined where the replacement would stand")));
+            }
+            self.map.insert(inner.0, outer);
+        }
+        let func = self.p.func_of(anchor);
+        let block = self.p.block_of(anchor);
+        let base = self.base_name(anchor);
+        for inner in body.all_ops() {
+            let o = body.op(inner);
+            let stem = match o.results.iter().find_map(|&r| self.replaces(r)) {
+                Some(old) => self.p.value(old).name.clone(),
+                None => Str::from(format!("{base}_{}", o.kind.trim_start_matches("nn."))),
+            };
+            let mut new = NewOp::new(&o.kind);
+            new.op.attrs.clone_from(&o.attrs);
+            for x in &o.operands {
+                let value = self.outer(x.value, block, &stem, &x.param)?;
+                new = new.operand(&x.param, value);
+                if let Some(last) = new.op.operands.last_mut() {
+                    last.binding = x.binding;
+                }
+            }
+            let mut taken: Vec<Str> = Vec::new();
+            for &r in &o.results {
+                let mut name = self.p.fresh_name(func, &stem);
+                while taken.contains(&name) {
+                    name = self.p.fresh_name(func, &format!("{stem}_{}", taken.len()));
+                }
+                taken.push(name.clone());
+                new.results.push((name, body.ty(r).erased()));
+            }
+            let op = self.p.add_op(Place::Before(anchor), new);
+            for (&inner, outer) in o.results.iter().zip(self.p.op(op).results.clone()) {
+                self.made(inner, outer);
+            }
+            self.done.added.push(op);
+        }
+        Ok(())
+    }
+
+    fn made(&mut self, inner: ValueId, outer: ValueId) {
+        self.map.insert(inner, outer);
+        let facts = &self.patch.facts;
+        self.facts.set(outer, facts.ty(&self.patch.body, inner).clone(), facts.ints(inner).cloned());
+        self.done.made_values.push(outer);
+    }
+
+    fn replaces(&self, inner: ValueId) -> Option<ValueId> {
+        self.patch.replaced.iter().find(|(_, new)| new.0 == inner).map(|(old, _)| *old)
+    }
+
+    fn base_name(&self, anchor: OpId) -> Str {
+        let op = self.p.op(anchor);
+        op.result().map_or_else(|| op.kind.clone(), |r| self.p.value(r).name.clone())
+    }
+
+    /// The program's value for one of the patch's; constants of the patch are made at their first use.
+    fn outer(&mut self, inner: ValueId, block: BlockId, stem: &str, param: &str) -> Result<ValueId, Miss> {
+        if let Some(&v) = self.map.get(&inner) {
+            return Ok(v);
+        }
+        let Def::Const { data, .. } = &self.patch.body.value(inner).def else {
+            return Err(Miss::new("the replacement uses a value before it is made"));
+        };
+        let func = self.p.block(block).func;
+        let name = self.p.fresh_name(func, &format!("{stem}_{param}_0"));
+        let data = Const { tensor: data.tensor.clone(), origin: ConstOrigin::New, sealed: false };
+        let outer = self.p.add_const(block, &name, data);
+        self.made(inner, outer);
+        Ok(outer)
+    }
+
+    /// Makes the users of `old` use what the patch has for it.
+    fn redirect(&mut self, old: ValueId, new: PatchValue) -> Result<(), Miss> {
+        let new = self.new_value(new)?;
+        for u in self.p.uses(old) {
+            match u.user {
+                User::Op(op) if !self.p.dominates(new, op) => {
+                    return Err(Miss::new("a user stands before the replacement"));
+                }
+                User::Op(op) => {
+                    self.p.set_operand(op, u.slot as usize, new);
+                    self.done.touched.push(op);
+                }
+                User::Output(block) => self.p.set_output(block, u.slot as usize, new),
+            }
+        }
+        Ok(())
+    }
+
+    fn new_value(&self, new: PatchValue) -> Result<ValueId, Miss> {
+        let tapped = self.patch.taps.iter().find(|(inner, _)| *inner == new).map(|(_, outer)| *outer);
+        let found = self.map.get(&new.0).copied().or(tapped);
+        found.ok_or(Miss::new("the replacement of a value is a constant without a user"))
+    }
+
+    /// Gives the replacement the name of what it replaces: outputs keep their names, and users their bytes.
+    fn pass_name(&mut self, old: ValueId, new: PatchValue) -> Result<(), Miss> {
+        let new = self.new_value(new)?;
+        let name = self.p.value(old).name.clone();
+        let made_here = self.done.made_values.contains(&new);
+        if !made_here {
+            return self.keep_output_name(new, &name);
+        }
+        let func = self.p.block(self.p.value_block(new)).func;
+        if self.p.def_op(old).is_some_and(|op| self.p.is_alive(op)) {
+            if self.sealed_neighbour(old) {
+                return Err(Miss::new("a value to be renamed belongs to an op that must not change"));
+            }
+            let other = self.p.fresh_name(func, &format!("{name}_original"));
+            self.p.rename(old, &other);
+        }
+        self.p.rename(new, &name);
+        Ok(())
+    }
+
+    /// A value of the program that now stands for an output must take the output's name.
+    fn keep_output_name(&mut self, new: ValueId, name: &str) -> Result<(), Miss> {
+        let users = self.p.uses(new);
+        let is_interface = |b: BlockId| self.p.block(b).parent.is_none();
+        let outputs = users.iter().filter(|u| matches!(u.user, User::Output(b) if is_interface(b))).count();
+        let users_sealed = users.iter().any(|u| matches!(u.user, User::Op(op) if self.p.op(op).sealed));
+        if outputs == 0 {
+            return match users_sealed {
+                true => Err(Miss::new("a user carries fields that this build does not understand")),
+                false => Ok(()),
+            };
+        }
+        if &*self.p.value(new).name == name {
+            return Ok(());
+        }
+        if outputs > 1
+            || self.p.def_op(new).is_none()
+            || self.sealed_neighbour(new)
+            || self.p.value(new).pinned
+        {
+            return Err(Miss::new("the model's output would need another op to carry its name"));
+        }
+        self.p.rename(new, name);
+        for u in users {
+            if let User::Op(op) = u.user {
+                self.done.touched.push(op);
+            }
+        }
+        Ok(())
+    }
+
+    fn sealed_neighbour(&self, value: ValueId) -> bool {
+        let sealed = |u: &anewrite_ir::Use| matches!(u.user, User::Op(op) if self.p.op(op).sealed);
+        self.p.def_op(value).is_some_and(|op| self.p.op(op).sealed) || self.p.uses(value).iter().any(sealed)
+    }
+
+    /// Removes an op without users, and then those that only it used.
+    fn bury(&mut self, op: OpId) {
+        let mut stack = vec![op];
+        while let Some(op) = stack.pop() {
+            if !self.p.is_alive(op) || self.p.op(op).sealed || self.effect(op) != Effect::Pure {
+                continue;
+            }
+            let operands: Vec<ValueId> = self.p.op(op).operands.iter().map(|o| o.value).collect();
+            if self.p.remove_op(op) {
+                self.done.removed.push(op);
+                for v in operands {
+                    stack.extend(self.p.def_op(v).filter(|_| self.p.use_count(v) == 0));
+                }
+            }
+        }
+    }
+
+    fn bury_producer(&mut self, value: ValueId) {
+        if self.p.use_count(value) == 0
+            && let Some(op) = self.p.def_op(value)
+        {
+            self.bury(op);
+        }
+    }
+
+    fn effect(&self, op: OpId) -> Effect {
+        effect(self.p, self.dialect, op)
+    }
+}
+
+/// What an op does besides computing, nested ops included.
+pub fn effect(p: &Program, dialect: &dyn Dialect, op: OpId) -> Effect {
+    let o = p.op(op);
+    let own = dialect.effect(&o.kind);
+    let inner = o.blocks.iter().flat_map(|&b| p.walk(b)).map(|n| dialect.effect(&p.op(n).kind));
+    inner.fold(own, Effect::max)
+}
