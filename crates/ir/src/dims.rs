@@ -1,8 +1,11 @@
 //! Dims that are not numbers: polynomials of symbols, kept in one form so that equal ones have equal ids.
 
+mod poly;
+
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
+use self::poly::{Atom, Monomial, Poly, exact_quotient, floor_quotient};
 use crate::types::Dim;
 
 /// An interned expression of a [`DimTable`].
@@ -14,24 +17,6 @@ impl std::fmt::Debug for ExprId {
         write!(f, "d{}", self.0)
     }
 }
-
-/// What cannot be expanded further.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Atom {
-    /// A free symbol, numbered in order of appearance.
-    Var(u32),
-    /// Division towards minus infinity.
-    FloorDiv(Poly, Poly),
-    /// The larger of two.
-    Max(Poly, Poly),
-}
-
-/// A product of atoms, sorted.
-type Monomial = SmallVec<[u32; 2]>;
-
-/// Sum of products with integer factors, sorted by monomial; the empty monomial is the constant.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-struct Poly(Vec<(Monomial, i64)>);
 
 /// An integer that may be known only as an expression: a dim, or an element of a small integer tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,6 +57,9 @@ pub struct DimTable {
 
 /// Products with more terms than this become a fresh symbol: exact bookkeeping would cost more than it tells.
 const MAX_TERMS: usize = 32;
+
+/// Products of more symbols than this become a fresh symbol, so that squaring again and again stays cheap.
+const MAX_DEGREE: usize = 16;
 
 /// How deep [`DimTable::show`] follows quotients and maxima: deeper ones say nothing to a reader.
 const MAX_SHOWN_DEPTH: usize = 6;
@@ -140,6 +128,9 @@ impl DimTable {
         for (ma, ca) in &a.0 {
             for (mb, cb) in &b.0 {
                 let Some(c) = ca.checked_mul(*cb) else { return self.fresh_int() };
+                if ma.len() + mb.len() > MAX_DEGREE {
+                    return self.fresh_int();
+                }
                 let mut m: Monomial = ma.iter().chain(mb).copied().collect();
                 m.sort_unstable();
                 product.0.push((m, c));
@@ -148,22 +139,80 @@ impl DimTable {
         self.normal(product)
     }
 
-    /// `a / b`, rounded towards minus infinity; exact where every term of `a` divides. A fresh symbol for `b = 0`.
+    /// `a / b`, rounded towards minus infinity. A fresh symbol for `b = 0`.
+    ///
+    /// By a number, the form is unique: whole multiples leave the quotient and nested quotients join, so that
+    /// the two halvings `floor((n - 1) / 2) + 1` and `floor((n + 1) / 2)` are one expression.
     pub fn floor_div(&mut self, a: Int, b: Int) -> Int {
         match (a, b) {
             (_, Int::Known(0)) => return self.fresh_int(),
             (a, Int::Known(1)) => return a,
             (Int::Known(a), Int::Known(b)) => {
-                let q = a.wrapping_div(b);
-                return Int::Known(if a.wrapping_rem(b) != 0 && (a < 0) != (b < 0) { q - 1 } else { q });
+                return floor_quotient(a, b).map_or_else(|| self.fresh_int(), Int::Known);
             }
             _ => {}
+        }
+        if let Int::Known(b) = b {
+            return self.floor_div_known(a, b);
         }
         let (pa, pb) = (self.poly(a), self.poly(b));
         if let Some(q) = exact_quotient(&pa, &pb) {
             return self.normal(q);
         }
-        let atom = self.atom(Atom::FloorDiv(pa, pb));
+        self.quotient_atom(pa, pb)
+    }
+
+    /// `a / b` for `b` other than 0.
+    fn floor_div_known(&mut self, a: Int, b: i64) -> Int {
+        let mut a = self.poly(a);
+        let mut b = b;
+        if b < 0 {
+            let negated = a.0.iter().map(|(m, c)| Some((m.clone(), c.checked_neg()?))).collect();
+            let (Some(negated), Some(positive)) = (negated, b.checked_neg()) else { return self.fresh_int() };
+            (a, b) = (Poly(negated), positive);
+        }
+        // floor((floor(p / c) + r) / b) = floor((p + r*c) / (b*c)), for p an integer
+        while let Some((p, c, r)) = self.as_quotient(&a) {
+            let (Some(bc), Some(rc)) = (b.checked_mul(c), r.checked_mul(c)) else { break };
+            let mut joined = p;
+            joined.0.push((Monomial::new(), rc));
+            let joined = self.normal(joined);
+            (a, b) = (self.poly(joined), bc);
+        }
+        let by = |part: fn(i64, i64) -> i64| {
+            Poly(a.0.iter().map(|(m, c)| (m.clone(), part(*c, b))).filter(|(_, c)| *c != 0).collect())
+        };
+        let (whole, rest) = (by(i64::div_euclid), by(i64::rem_euclid));
+        let whole = self.normal(whole);
+        match rest.0.as_slice() {
+            [] => whole,
+            [(m, _)] if m.is_empty() => whole,
+            _ => {
+                let fraction = self.quotient_atom(rest, Poly(vec![(Monomial::new(), b)]));
+                self.add(whole, fraction)
+            }
+        }
+    }
+
+    /// `p`, `c` and `r` where `a` is `floor(p / c) + r` for numbers `c` and `r`.
+    fn as_quotient(&self, a: &Poly) -> Option<(Poly, i64, i64)> {
+        let (r, atom) = match a.0.as_slice() {
+            [(m, 1)] => (0, m),
+            [(none, r), (m, 1)] if none.is_empty() => (*r, m),
+            _ => return None,
+        };
+        let [atom] = atom.as_slice() else { return None };
+        match self.atoms.get(*atom as usize)? {
+            Atom::FloorDiv(p, c) => match c.0.as_slice() {
+                [(m, c)] if m.is_empty() => Some((p.clone(), *c, r)),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn quotient_atom(&mut self, a: Poly, b: Poly) -> Int {
+        let atom = self.atom(Atom::FloorDiv(a, b));
         self.intern(Poly(vec![(SmallVec::from_slice(&[atom]), 1)]))
     }
 
@@ -181,6 +230,35 @@ impl DimTable {
                 self.intern(Poly(vec![(SmallVec::from_slice(&[atom]), 1)]))
             }
         }
+    }
+
+    /// The value of every expression where symbol `n` (`s0`, `s1`… of [`DimTable::show`]) stands for
+    /// `symbol(n)`. Expressions of symbols without a value, divisions by 0 and overflows have none.
+    ///
+    /// ```
+    /// use anewrite_ir::dims::{DimTable, Int};
+    /// let mut t = DimTable::default();
+    /// let n = t.fresh();
+    /// let n = t.int(n);
+    /// let half = t.floor_div(n, Int::Known(2));
+    /// let at_seven = t.evaluate(|_| Some(7));
+    /// assert_eq!(at_seven.int(half), Some(3));
+    /// ```
+    pub fn evaluate(&self, symbol: impl Fn(u32) -> Option<i64>) -> DimValues {
+        // an atom's parts are made before it, so one pass in order of making sees every part's value
+        let mut atoms: Vec<Option<i64>> = Vec::with_capacity(self.atoms.len());
+        for a in &self.atoms {
+            let value = match a {
+                Atom::Var(n) => symbol(*n),
+                Atom::FloorDiv(a, b) => match (a.value(&atoms), b.value(&atoms)) {
+                    (Some(a), Some(b)) => floor_quotient(a, b),
+                    _ => None,
+                },
+                Atom::Max(a, b) => a.value(&atoms).zip(b.value(&atoms)).map(|(a, b)| a.max(b)),
+            };
+            atoms.push(value);
+        }
+        DimValues(self.polys.iter().map(|p| p.value(&atoms)).collect())
     }
 
     fn poly(&self, a: Int) -> Poly {
@@ -277,18 +355,27 @@ impl DimTable {
     }
 }
 
-/// `a / b` where `b` is one monomial that divides every term of `a`.
-fn exact_quotient(a: &Poly, b: &Poly) -> Option<Poly> {
-    let [(mb, cb)] = b.0.as_slice() else { return None };
-    let divide = |(ma, ca): &(Monomial, i64)| {
-        let mut rest = ma.clone();
-        for atom in mb {
-            let at = rest.iter().position(|x| x == atom)?;
-            rest.remove(at);
+/// The values of a [`DimTable`]'s expressions under one choice of its symbols.
+#[derive(Clone, Debug)]
+pub struct DimValues(Vec<Option<i64>>);
+
+impl DimValues {
+    /// The value of an integer.
+    pub fn int(&self, n: Int) -> Option<i64> {
+        match n {
+            Int::Known(n) => Some(n),
+            Int::Expr(e) => *self.0.get(e.0 as usize)?,
         }
-        (ca % cb == 0).then_some((rest, ca / cb))
-    };
-    a.0.iter().map(divide).collect::<Option<Vec<_>>>().map(Poly)
+    }
+
+    /// The value of a dim; none for [`Dim::Unknown`] and for negative values.
+    pub fn dim(&self, d: Dim) -> Option<u64> {
+        match d {
+            Dim::Known(n) => Some(n),
+            Dim::Expr(e) => u64::try_from(self.int(Int::Expr(e))?).ok(),
+            Dim::Unknown => None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -318,9 +405,40 @@ mod tests {
         let less = t.sub(n, Int::Known(1));
         let q = t.floor_div(less, Int::Known(2));
         let Int::Expr(e) = q else { panic!("{q:?}") };
-        assert_eq!(t.show(e), "floor((s0 - 1) / (2))");
+        assert_eq!(t.show(e), "floor((s0 + 1) / (2)) - 1");
         assert_eq!(t.floor_div(Int::Known(-7), Int::Known(2)), Int::Known(-4));
+        let mut power = n;
+        for _ in 0..200 {
+            power = t.mul(power, power);
+        }
+        assert!(power.known().is_none());
         let zero = t.floor_div(n, Int::Known(0));
         assert!(zero != n && zero.known().is_none());
+        assert!(t.floor_div(Int::Known(i64::MIN), Int::Known(-1)).known().is_none());
+    }
+
+    #[test]
+    fn quotients_by_numbers_have_one_form() {
+        let mut t = DimTable::default();
+        let n = t.fresh();
+        let n = t.int(n);
+        let plus = |t: &mut DimTable, k| t.add(n, Int::Known(k));
+        let (less, more) = (plus(&mut t, -1), plus(&mut t, 1));
+        let low = t.floor_div(less, Int::Known(2));
+        let low = t.add(low, Int::Known(1));
+        assert_eq!(low, t.floor_div(more, Int::Known(2)));
+        // halved twice with rounding up is a quarter rounded up
+        let again = t.add(low, Int::Known(1));
+        let again = t.floor_div(again, Int::Known(2));
+        let three = plus(&mut t, 3);
+        assert_eq!(again, t.floor_div(three, Int::Known(4)));
+        let (seven_n, minus_three) = (t.mul(n, Int::Known(7)), Int::Known(-3));
+        let a = t.add(seven_n, Int::Known(5));
+        let q = t.floor_div(a, minus_three);
+        for v in [-8, -1, 0, 1, 2, 3, 4, 11] {
+            let at = t.evaluate(|_| Some(v));
+            assert_eq!(at.int(q), Some((f64::from(7 * v as i32 + 5) / -3.0).floor() as i64), "{v}");
+            assert_eq!(at.int(again), Some((v + 3).div_euclid(4)), "{v}");
+        }
     }
 }
