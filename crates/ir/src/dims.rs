@@ -1,10 +1,14 @@
 //! Dims that are not numbers: polynomials of symbols, kept in one form so that equal ones have equal ids.
+//!
+//! A symbol for an extent is taken to be at least 1: Core ML has no empty tensors among inputs and states.
 
+mod bounds;
 mod poly;
 
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
+use self::bounds::Bounds;
 use self::poly::{Atom, Monomial, Poly, exact_quotient, floor_quotient};
 use crate::types::Dim;
 
@@ -52,6 +56,8 @@ pub struct DimTable {
     ids: FxHashMap<Poly, u32>,
     atoms: Vec<Atom>,
     atom_ids: FxHashMap<Atom, u32>,
+    atom_bounds: Vec<Bounds>,
+    assumed: FxHashMap<ExprId, i64>,
     vars: u32,
 }
 
@@ -65,15 +71,20 @@ const MAX_DEGREE: usize = 16;
 const MAX_SHOWN_DEPTH: usize = 6;
 
 impl DimTable {
-    /// A dim about which nothing is known yet, distinct from all others.
+    /// A dim about which nothing is known yet but that it is at least 1, distinct from all others.
     pub fn fresh(&mut self) -> Dim {
+        self.symbol(Bounds::at_least(1)).dim()
+    }
+
+    /// An integer about which nothing is known, distinct from all others.
+    pub fn fresh_int(&mut self) -> Int {
+        self.symbol(Bounds::default())
+    }
+
+    fn symbol(&mut self, bounds: Bounds) -> Int {
         let var = Atom::Var(self.vars);
         self.vars += 1;
-        let atom = self.atom(var);
-        match self.intern(Poly(vec![(SmallVec::from_slice(&[atom]), 1)])) {
-            Int::Expr(e) => Dim::Expr(e),
-            Int::Known(_) => Dim::Unknown,
-        }
+        self.atom(var, bounds)
     }
 
     /// A dim as an integer to compute with; an unknown one gets a fresh symbol.
@@ -84,14 +95,7 @@ impl DimTable {
                 Err(_) => self.fresh_int(),
             },
             Dim::Expr(e) => Int::Expr(e),
-            Dim::Unknown => self.fresh_int(),
-        }
-    }
-
-    fn fresh_int(&mut self) -> Int {
-        match self.fresh() {
-            Dim::Expr(e) => Int::Expr(e),
-            _ => Int::Known(0),
+            Dim::Unknown => self.symbol(Bounds::at_least(1)),
         }
     }
 
@@ -212,24 +216,8 @@ impl DimTable {
     }
 
     fn quotient_atom(&mut self, a: Poly, b: Poly) -> Int {
-        let atom = self.atom(Atom::FloorDiv(a, b));
-        self.intern(Poly(vec![(SmallVec::from_slice(&[atom]), 1)]))
-    }
-
-    /// The larger of `a` and `b`.
-    pub fn max(&mut self, a: Int, b: Int) -> Int {
-        match (a, b) {
-            (Int::Known(a), Int::Known(b)) => Int::Known(a.max(b)),
-            (a, b) if a == b => a,
-            _ => {
-                let (mut pa, mut pb) = (self.poly(a), self.poly(b));
-                if pb < pa {
-                    std::mem::swap(&mut pa, &mut pb);
-                }
-                let atom = self.atom(Atom::Max(pa, pb));
-                self.intern(Poly(vec![(SmallVec::from_slice(&[atom]), 1)]))
-            }
-        }
+        let bounds = self.bounds(&a).floor_div(self.bounds(&b));
+        self.atom(Atom::FloorDiv(a, b), bounds)
     }
 
     /// The value of every expression where symbol `n` (`s0`, `s1`… of [`DimTable::show`]) stands for
@@ -255,6 +243,7 @@ impl DimTable {
                     _ => None,
                 },
                 Atom::Max(a, b) => a.value(&atoms).zip(b.value(&atoms)).map(|(a, b)| a.max(b)),
+                Atom::Min(a, b) => a.value(&atoms).zip(b.value(&atoms)).map(|(a, b)| a.min(b)),
             };
             atoms.push(value);
         }
@@ -303,14 +292,19 @@ impl DimTable {
         Int::Expr(ExprId(id))
     }
 
-    fn atom(&mut self, a: Atom) -> u32 {
-        if let Some(&id) = self.atom_ids.get(&a) {
-            return id;
-        }
-        let id = self.atoms.len() as u32;
-        self.atoms.push(a.clone());
-        self.atom_ids.insert(a, id);
-        id
+    /// The expression that is just this atom.
+    fn atom(&mut self, a: Atom, bounds: Bounds) -> Int {
+        let id = match self.atom_ids.get(&a) {
+            Some(&id) => id,
+            None => {
+                let id = self.atoms.len() as u32;
+                self.atoms.push(a.clone());
+                self.atom_bounds.push(bounds);
+                self.atom_ids.insert(a, id);
+                id
+            }
+        };
+        self.intern(Poly(vec![(SmallVec::from_slice(&[id]), 1)]))
     }
 
     /// The expression in words a reader can follow: `s0`, `2*s0 + 1`, `floor((s0 - 1) / (2))`. What is nested
@@ -349,6 +343,10 @@ impl DimTable {
             Some(Atom::Max(a, b)) => {
                 let (a, b) = both(a, b);
                 format!("max({a}, {b})")
+            }
+            Some(Atom::Min(a, b)) => {
+                let (a, b) = both(a, b);
+                format!("min({a}, {b})")
             }
             None => String::new(),
         }

@@ -41,5 +41,5 @@ pub use edit::{Mark, NewOp, Place};
 pub use ids::{BlockId, FuncId, Id, OpId, Side, Table, ValueId};
 pub use op::{Attr, Attrs, Binding, Const, ConstOrigin, Def, Effect, Op, Operand, Str, Value};
 pub use program::{Block, DialectId, Function, Program};
-pub use schema::{DefaultValue, Dialect, InferFn, OpSchema, Opset, Param, ParamKind, Types};
+pub use schema::{DTypes, DefaultValue, Dialect, InferFn, OpSchema, Opset, Param, ParamKind, Types};
 pub use types::{Dim, Shape, TensorType, Type};

@@ -1,5 +1,8 @@
 //! What is known of each op: parameters, defaults, effects, and how its results' types follow.
 
+use std::fmt;
+
+use anewrite_tensor::DType;
 use smallvec::SmallVec;
 
 use crate::infer::{InferCx, InferError};
@@ -83,6 +86,62 @@ pub enum DefaultValue {
     Ints(&'static [i64]),
 }
 
+/// A set of element types.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct DTypes(u32);
+
+impl DTypes {
+    /// Every element type.
+    pub const ANY: DTypes = DTypes(u32::MAX);
+
+    /// The set of these.
+    ///
+    /// ```
+    /// use anewrite_ir::DTypes;
+    /// use anewrite_tensor::DType;
+    /// const FLOATS: DTypes = DTypes::of(&[DType::F16, DType::F32]);
+    /// assert!(FLOATS.has(DType::F16) && !FLOATS.has(DType::I32));
+    /// ```
+    pub const fn of(dtypes: &[DType]) -> DTypes {
+        let (mut set, mut i) = (0, 0);
+        while i < dtypes.len() {
+            set |= 1 << dtypes[i] as u32;
+            i += 1;
+        }
+        DTypes(set)
+    }
+
+    /// Both sets together.
+    pub const fn and(self, other: DTypes) -> DTypes {
+        DTypes(self.0 | other.0)
+    }
+
+    /// Whether `dtype` is in it.
+    pub const fn has(self, dtype: DType) -> bool {
+        self.0 & (1 << dtype as u32) != 0
+    }
+
+    /// Its members, in the order of [`DType::ALL`].
+    pub fn iter(self) -> impl Iterator<Item = DType> {
+        DType::ALL.into_iter().filter(move |&d| self.has(d))
+    }
+}
+
+impl fmt::Debug for DTypes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for DTypes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, d) in self.iter().enumerate() {
+            write!(f, "{}{d}", if i == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
 /// One parameter of an op.
 #[derive(Clone, Copy, Debug)]
 pub struct Param {
@@ -92,6 +151,24 @@ pub struct Param {
     pub kind: ParamKind,
     /// What it stands for when left out.
     pub default: DefaultValue,
+    /// The element types that it takes, where it takes tensors.
+    pub dtypes: DTypes,
+    /// The parameter whose element type it must share, if both are given.
+    pub like: Option<&'static str>,
+}
+
+impl Param {
+    /// The same parameter, taking only these element types.
+    pub const fn of(mut self, dtypes: DTypes) -> Param {
+        self.dtypes = dtypes;
+        self
+    }
+
+    /// The same parameter, sharing the element type of `param`.
+    pub const fn like(mut self, param: &'static str) -> Param {
+        self.like = Some(param);
+        self
+    }
 }
 
 /// Types of an op's results.

@@ -11,6 +11,8 @@ pub(super) enum Atom {
     FloorDiv(Poly, Poly),
     /// The larger of two.
     Max(Poly, Poly),
+    /// The smaller of two.
+    Min(Poly, Poly),
 }
 
 /// A product of atoms, sorted.

@@ -6,32 +6,51 @@ use smallvec::smallvec;
 use crate::dims::{DimTable, Int};
 use crate::infer::{InferCx, InferError, bad};
 use crate::op::Effect;
-use crate::schema::{DefaultValue, InferFn, OpSchema, Opset, Param, ParamKind, Types};
+use crate::schema::{DTypes, DefaultValue, InferFn, OpSchema, Opset, Param, ParamKind, Types};
 use crate::types::{Dim, Shape, TensorType, Type};
+
+/// Half and single precision.
+pub(super) const FLOAT: DTypes = DTypes::of(&[DType::F16, DType::F32]);
+/// `int32` alone.
+pub(super) const INT32: DTypes = DTypes::of(&[DType::I32]);
+/// `bool` alone.
+pub(super) const BOOL: DTypes = DTypes::of(&[DType::Bool]);
+/// Text alone.
+pub(super) const TEXT: DTypes = DTypes::of(&[DType::String]);
+/// What most arithmetic takes.
+pub(super) const NUMBER: DTypes = FLOAT.and(INT32);
+/// What most data movement takes.
+pub(super) const NUMBER_BOOL: DTypes = NUMBER.and(BOOL);
+/// The integers of 8 and 16 bits, which iOS 17 brought to data movement.
+pub(super) const SMALL_INT: DTypes = DTypes::of(&[DType::I8, DType::U8, DType::I16, DType::U16]);
+
+const fn param(name: &'static str, kind: ParamKind, default: DefaultValue) -> Param {
+    Param { name, kind, default, dtypes: DTypes::ANY, like: None }
+}
 
 /// A value that must be given.
 pub(super) const fn value(name: &'static str) -> Param {
-    Param { name, kind: ParamKind::Value, default: DefaultValue::Required }
+    param(name, ParamKind::Value, DefaultValue::Required)
 }
 
 /// A value that may be left out and then stands for `default`.
 pub(super) const fn value_or(name: &'static str, default: DefaultValue) -> Param {
-    Param { name, kind: ParamKind::Value, default }
+    param(name, ParamKind::Value, default)
 }
 
 /// A constant that must be given.
 pub(super) const fn constant(name: &'static str) -> Param {
-    Param { name, kind: ParamKind::Const, default: DefaultValue::Required }
+    param(name, ParamKind::Const, DefaultValue::Required)
 }
 
 /// A constant that may be left out and then stands for `default`.
 pub(super) const fn constant_or(name: &'static str, default: DefaultValue) -> Param {
-    Param { name, kind: ParamKind::Const, default }
+    param(name, ParamKind::Const, default)
 }
 
 /// A parameter that takes one value or more.
 pub(super) const fn values(name: &'static str) -> Param {
-    Param { name, kind: ParamKind::Values, default: DefaultValue::Required }
+    param(name, ParamKind::Values, DefaultValue::Required)
 }
 
 /// A form of an op that only computes.
@@ -71,6 +90,28 @@ pub(super) fn named_dtype(cx: &InferCx<'_>, param: &'static str) -> Result<DType
         Some(d) => Ok(d),
         None => bad(param, format!("{name:?} is not an element type")),
     }
+}
+
+/// Refuses operands that the definition does not take: required ones that are missing, element types out of range
+/// or not shared.
+pub(super) fn check_params(cx: &InferCx<'_>, schema: &OpSchema) -> Result<(), InferError> {
+    for p in schema.params {
+        let mut args = cx.args(p.name).peekable();
+        if args.peek().is_none() && p.default == DefaultValue::Required {
+            return Err(InferError::Missing(p.name));
+        }
+        let like = p.like.and_then(|other| Some((other, cx.arg(other)?.ty.tensor()?.dtype)));
+        for dtype in args.filter_map(|a| Some(a.ty.tensor()?.dtype)) {
+            if !p.dtypes.has(dtype) {
+                let opset = cx.opset.name();
+                return bad(p.name, format!("{opset} takes {} here, not {dtype}", p.dtypes));
+            }
+            if let Some((other, want)) = like.filter(|&(_, want)| want != dtype) {
+                return bad(p.name, format!("{dtype}, where {other} is {want}"));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The shape of `param`, which must have `rank` axes.

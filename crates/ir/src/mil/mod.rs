@@ -55,6 +55,7 @@ impl Dialect for Mil {
         let schema = cx.schema.or_else(|| self.schema(cx.kind, cx.opset));
         let schema = schema.ok_or_else(|| InferError::Unknown(cx.kind.to_owned()))?;
         cx.schema = Some(schema);
+        common::check_params(cx, schema)?;
         (schema.infer)(cx)
     }
 
