@@ -146,8 +146,7 @@ impl BlobFile {
     /// The offset is not a multiple of 64 or outside the file, the mark is missing, or the data
     /// lies outside the file or does not start at a multiple of 64.
     pub fn record(&self, offset: u64) -> Result<BlobRecord, BlobError> {
-        self.record_at(offset)
-            .map_err(|problem| self.error(offset, problem))
+        self.record_at(offset).map_err(|problem| self.error(offset, problem))
     }
 
     /// The blob whose metadata record is at `offset`.
@@ -158,35 +157,17 @@ impl BlobFile {
     pub fn blob(&self, offset: u64) -> Result<Blob, BlobError> {
         let record = self.record(offset)?;
         let error = |problem| self.error(offset, problem);
-        let dtype = BlobType::from_number(record.dtype)
-            .ok_or_else(|| error(BlobProblem::DataType(record.dtype)))?;
+        let dtype =
+            BlobType::from_number(record.dtype).ok_or_else(|| error(BlobProblem::DataType(record.dtype)))?;
         let size = record.data.end - record.data.start;
         let padding_bits = record.padding_bits;
-        let elements = dtype.elements_in(size, padding_bits).ok_or_else(|| {
-            error(BlobProblem::Size {
-                dtype,
-                size,
-                padding_bits,
-            })
-        })?;
-        let outside = BlobProblem::DataOutside {
-            start: record.data.start,
-            size,
-            len: self.file.len(),
-        };
+        let elements = dtype
+            .elements_in(size, padding_bits)
+            .ok_or_else(|| error(BlobProblem::Size { dtype, size, padding_bits }))?;
+        let outside = BlobProblem::DataOutside { start: record.data.start, size, len: self.file.len() };
         let data = self.file.slice(record.data).map_err(|_| error(outside))?;
-        let padding_bits = if dtype.bits() < 8 {
-            (padding_bits % 8) as u8
-        } else {
-            0
-        };
-        Ok(Blob {
-            offset,
-            dtype,
-            data,
-            padding_bits,
-            elements,
-        })
+        let padding_bits = if dtype.bits() < 8 { (padding_bits % 8) as u8 } else { 0 };
+        Ok(Blob { offset, dtype, data, padding_bits, elements })
     }
 
     /// Every record, in the order in which writers put them: each starts behind the data of the
@@ -217,11 +198,7 @@ impl BlobFile {
 
     /// The 64 bytes of the file header.
     pub(crate) fn header(&self) -> [u8; UNIT as usize] {
-        self.file
-            .bytes()
-            .first_chunk()
-            .copied()
-            .unwrap_or([0; UNIT as usize])
+        self.file.bytes().first_chunk().copied().unwrap_or([0; UNIT as usize])
     }
 
     /// The 64 bytes of the record at `offset`, which must have been checked.
@@ -233,17 +210,12 @@ impl BlobFile {
     fn record_at(&self, offset: u64) -> Result<BlobRecord, BlobProblem> {
         let len = self.file.len();
         if !offset.is_multiple_of(UNIT) {
-            return Err(BlobProblem::Misaligned {
-                what: "the metadata record",
-                offset,
-            });
+            return Err(BlobProblem::Misaligned { what: "the metadata record", offset });
         }
         if offset < UNIT {
             return Err(BlobProblem::Sentinel(u32_at(&self.header(), 0)));
         }
-        let bytes = self
-            .record_bytes(offset)
-            .ok_or(BlobProblem::RecordOutside(len))?;
+        let bytes = self.record_bytes(offset).ok_or(BlobProblem::RecordOutside(len))?;
         let sentinel = u32_at(&bytes, 0);
         if sentinel != SENTINEL {
             return Err(BlobProblem::Sentinel(sentinel));
@@ -252,26 +224,14 @@ impl BlobFile {
         let end = start.checked_add(size).filter(|&end| end <= len);
         let end = end.ok_or(BlobProblem::DataOutside { start, size, len })?;
         if !start.is_multiple_of(UNIT) {
-            return Err(BlobProblem::Misaligned {
-                what: "the data",
-                offset: start,
-            });
+            return Err(BlobProblem::Misaligned { what: "the data", offset: start });
         }
         let (dtype, padding_bits) = (u32_at(&bytes, 4), u64_at(&bytes, 24));
-        Ok(BlobRecord {
-            offset,
-            dtype,
-            data: start..end,
-            padding_bits,
-        })
+        Ok(BlobRecord { offset, dtype, data: start..end, padding_bits })
     }
 
     fn error(&self, offset: u64, problem: BlobProblem) -> BlobError {
-        BlobError {
-            path: self.file.path().to_owned(),
-            offset,
-            problem,
-        }
+        BlobError { path: self.file.path().to_owned(), offset, problem }
     }
 }
 

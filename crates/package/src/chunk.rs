@@ -42,10 +42,7 @@ pub enum Chunk {
 impl Chunk {
     /// All of a file.
     pub fn whole(file: &Arc<SourceFile>) -> Self {
-        Self::Copy {
-            file: Arc::clone(file),
-            range: 0..file.len(),
-        }
+        Self::Copy { file: Arc::clone(file), range: 0..file.len() }
     }
 
     /// Length in bytes.
@@ -62,13 +59,7 @@ impl fmt::Debug for Chunk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Copy { file, range } => {
-                write!(
-                    f,
-                    "Copy({}, {}..{})",
-                    file.path().display(),
-                    range.start,
-                    range.end
-                )
+                write!(f, "Copy({}, {}..{})", file.path().display(), range.start, range.end)
             }
             Self::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
             Self::Stream(stream) => write!(f, "Stream({})", stream.byte_len()),
@@ -100,10 +91,7 @@ pub fn chunks_of(file: &Arc<SourceFile>, parts: impl IntoIterator<Item = Bytes>)
             None => chunks.push(Chunk::Bytes(part)),
             Some(next) => match chunks.last_mut() {
                 Some(Chunk::Copy { range, .. }) if range.end == next.start => range.end = next.end,
-                _ => chunks.push(Chunk::Copy {
-                    file: Arc::clone(file),
-                    range: next,
-                }),
+                _ => chunks.push(Chunk::Copy { file: Arc::clone(file), range: next }),
             },
         }
     }
@@ -112,7 +100,5 @@ pub fn chunks_of(file: &Arc<SourceFile>, parts: impl IntoIterator<Item = Bytes>)
 
 /// Sum of the lengths, or `None` past 64 bits.
 pub(crate) fn total_len(chunks: &[Chunk]) -> Option<u64> {
-    chunks
-        .iter()
-        .try_fold(0_u64, |sum, chunk| sum.checked_add(chunk.byte_len()))
+    chunks.iter().try_fold(0_u64, |sum, chunk| sum.checked_add(chunk.byte_len()))
 }

@@ -17,34 +17,22 @@ pub(crate) fn resolve(
     let relative = relative(root, name)?;
     let path = folder.join(relative);
     let real = path.canonicalize().map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => OpenError::new(
-            root,
-            OpenProblem::MissingItem {
-                named_by,
-                name: name.to_owned(),
-            },
-        ),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+            OpenError::new(root, OpenProblem::MissingItem { named_by, name: name.to_owned() })
+        }
         _ => OpenError::io(&path, error),
     })?;
     if real.starts_with(root) {
         return Ok(real);
     }
-    Err(OpenError::new(
-        root,
-        OpenProblem::LinkLeaves {
-            name: name.to_owned(),
-            target: real,
-        },
-    ))
+    Err(OpenError::new(root, OpenProblem::LinkLeaves { name: name.to_owned(), target: real }))
 }
 
 /// `name` as a path that goes down only; nothing on disk is looked at.
 pub(crate) fn relative<'a>(root: &Path, name: &'a str) -> Result<&'a Path, OpenError> {
     let path = Path::new(name);
     let down = |part| matches!(part, Component::Normal(_) | Component::CurDir);
-    let has_name = path
-        .components()
-        .any(|part| matches!(part, Component::Normal(_)));
+    let has_name = path.components().any(|part| matches!(part, Component::Normal(_)));
     if has_name && path.components().all(down) && !name.contains('\0') {
         return Ok(path);
     }

@@ -19,12 +19,7 @@ const CLONE: u64 = 1 << 20;
 
 /// Makes the file `path`, which must not exist. Copies with a `mode` of permission bits, less what
 /// the process's mask takes away. Gives its length.
-pub(crate) fn create(
-    path: &Path,
-    chunks: &[Chunk],
-    mode: u32,
-    fsync: bool,
-) -> Result<u64, WriteError> {
+pub(crate) fn create(path: &Path, chunks: &[Chunk], mode: u32, fsync: bool) -> Result<u64, WriteError> {
     let total = total_len(chunks).ok_or_else(|| WriteError::new(path, WriteProblem::TooLong))?;
     for chunk in chunks {
         if let Chunk::Copy { file, .. } = chunk {
@@ -33,17 +28,9 @@ pub(crate) fn create(
     }
     let (file, cloned) = match cloned_base(path, chunks, mode, total) {
         Some((file, at)) => (file, Some(at)),
-        None => (
-            new_file(path, mode).map_err(|error| WriteError::io(path, "create", error))?,
-            None,
-        ),
+        None => (new_file(path, mode).map_err(|error| WriteError::io(path, "create", error))?, None),
     };
-    let mut sink = Sink {
-        path,
-        file: &file,
-        buffer: Vec::with_capacity(BUFFER),
-        at: 0,
-    };
+    let mut sink = Sink { path, file: &file, buffer: Vec::with_capacity(BUFFER), at: 0 };
     for (index, chunk) in chunks.iter().enumerate() {
         match chunk {
             _ if cloned == Some(index) => sink.skip(chunk.byte_len())?,
@@ -54,8 +41,7 @@ pub(crate) fn create(
     }
     sink.flush()?;
     if fsync {
-        file.sync_all()
-            .map_err(|error| WriteError::io(path, "make durable", error))?;
+        file.sync_all().map_err(|error| WriteError::io(path, "make durable", error))?;
     }
     Ok(total)
 }
@@ -73,11 +59,7 @@ fn unchanged(output: &Path, file: &SourceFile) -> Result<(), WriteError> {
 }
 
 fn new_file(path: &Path, mode: u32) -> io::Result<File> {
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(mode | 0o600)
-        .open(path)
+    OpenOptions::new().write(true).create_new(true).mode(mode | 0o600).open(path)
 }
 
 /// Where the longest copied range keeps its place, as in a weight file that only grows, a clone of
@@ -131,9 +113,7 @@ fn clone_file(source: &SourceFile, path: &Path, mode: u32) -> Option<File> {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode | 0o600))?;
         OpenOptions::new().write(true).open(path)
     };
-    open()
-        .inspect_err(|_| drop(std::fs::remove_file(path)))
-        .ok()
+    open().inspect_err(|_| drop(std::fs::remove_file(path))).ok()
 }
 
 #[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
@@ -156,8 +136,7 @@ impl Sink<'_> {
 
     fn flush(&mut self) -> Result<(), WriteError> {
         let mut file = self.file;
-        file.write_all(&self.buffer)
-            .map_err(|error| self.error(error))?;
+        file.write_all(&self.buffer).map_err(|error| self.error(error))?;
         self.buffer.clear();
         Ok(())
     }
@@ -180,8 +159,7 @@ impl Sink<'_> {
         self.flush()?;
         self.at += len;
         let mut file = self.file;
-        file.seek(SeekFrom::Start(self.at))
-            .map_err(|error| self.error(error))?;
+        file.seek(SeekFrom::Start(self.at)).map_err(|error| self.error(error))?;
         Ok(())
     }
 
@@ -227,8 +205,7 @@ impl Sink<'_> {
         let mut from = start;
         while from < end {
             let step = (end - from).min(STEP) as usize;
-            match rustix::fs::copy_file_range(source.file(), Some(&mut from), self.file, None, step)
-            {
+            match rustix::fs::copy_file_range(source.file(), Some(&mut from), self.file, None, step) {
                 // The end of the input, too early: the buffered copy reports it.
                 Ok(0) => break,
                 Ok(_) | Err(Errno::INTR) => {}
@@ -254,12 +231,7 @@ impl Sink<'_> {
 
     fn stream(&mut self, stream: &dyn ByteStream) -> Result<(), WriteError> {
         let declared = stream.byte_len();
-        let mut counted = Counted {
-            sink: self,
-            left: declared,
-            written: 0,
-            error: None,
-        };
+        let mut counted = Counted { sink: self, left: declared, written: 0, error: None };
         let result = stream.write_to(&mut counted);
         let (written, error) = (counted.written, counted.error.take());
         if let Some(error) = error {

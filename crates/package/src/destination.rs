@@ -91,9 +91,7 @@ pub fn check_destination(
     kind: OutputKind,
     options: &WriteOptions,
 ) -> Result<(), WriteError> {
-    Destination::locate(output.as_ref())?
-        .check(kind, options)
-        .map(|_| ())
+    Destination::locate(output.as_ref())?.check(kind, options).map(|_| ())
 }
 
 /// A place for an output: its folder, canonical, and its name there.
@@ -107,9 +105,7 @@ impl Destination {
     /// A path that is a link leads to what it names.
     pub(crate) fn locate(given: &Path) -> Result<Self, WriteError> {
         let error = |problem| WriteError::new(given, problem);
-        let is_link = given
-            .symlink_metadata()
-            .is_ok_and(|metadata| metadata.is_symlink());
+        let is_link = given.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
         let path = match given.canonicalize() {
             Ok(real) if is_link => real,
             Err(_) if is_link => {
@@ -117,30 +113,19 @@ impl Destination {
             }
             _ => given.to_owned(),
         };
-        let name = path
-            .file_name()
-            .ok_or_else(|| error(WriteProblem::NoName))?
-            .to_owned();
+        let name = path.file_name().ok_or_else(|| error(WriteProblem::NoName))?.to_owned();
         let parent = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        let parent = parent
-            .canonicalize()
-            .map_err(|source| match source.kind() {
-                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-                    error(WriteProblem::NoFolder)
-                }
-                _ => WriteError::io(given, "find the folder", source),
-            })?;
+        let parent = parent.canonicalize().map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => error(WriteProblem::NoFolder),
+            _ => WriteError::io(given, "find the folder", source),
+        })?;
         if !parent.is_dir() {
             return Err(error(WriteProblem::NoFolder));
         }
-        Ok(Self {
-            given: given.to_owned(),
-            parent,
-            name,
-        })
+        Ok(Self { given: given.to_owned(), parent, name })
     }
 
     pub(crate) fn path(&self) -> PathBuf {
@@ -154,11 +139,7 @@ impl Destination {
     }
 
     /// Whether there is something to be replaced; an error where it must not be.
-    pub(crate) fn check(
-        &self,
-        kind: OutputKind,
-        options: &WriteOptions,
-    ) -> Result<bool, WriteError> {
+    pub(crate) fn check(&self, kind: OutputKind, options: &WriteOptions) -> Result<bool, WriteError> {
         let path = self.path();
         let there = match fs::symlink_metadata(&path) {
             Ok(metadata) => Some(metadata),
@@ -178,8 +159,7 @@ impl Destination {
         if !options.force {
             return Err(error(WriteProblem::Exists));
         }
-        let taken = ids(&path, &metadata)
-            .map_err(|error| WriteError::io(&self.given, "look into", error))?;
+        let taken = ids(&path, &metadata).map_err(|error| WriteError::io(&self.given, "look into", error))?;
         for input in &options.inputs {
             let shared = fs::metadata(input)
                 .and_then(|metadata| ids(input, &metadata))
@@ -246,8 +226,6 @@ fn ids(path: &Path, metadata: &Metadata) -> io::Result<HashSet<FileId>> {
     if !metadata.is_dir() {
         return Ok(HashSet::from([FileId::of(metadata)]));
     }
-    let files = walk(path)?
-        .into_iter()
-        .filter(|item| item.kind == Kind::File);
+    let files = walk(path)?.into_iter().filter(|item| item.kind == Kind::File);
     Ok(files.map(|item| FileId::of(&item.metadata)).collect())
 }

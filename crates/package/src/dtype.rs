@@ -116,11 +116,7 @@ impl BlobType {
             return None;
         }
         let bits = (u128::from(size) * 8).checked_sub(u128::from(padding))?;
-        if bits % width != 0 {
-            None
-        } else {
-            u64::try_from(bits / width).ok()
-        }
+        if bits % width != 0 { None } else { u64::try_from(bits / width).ok() }
     }
 }
 

@@ -19,18 +19,13 @@ pub struct OpenError {
 
 impl OpenError {
     pub(crate) fn new(path: impl Into<PathBuf>, problem: OpenProblem) -> Self {
-        Self {
-            path: path.into(),
-            problem: Box::new(problem),
-        }
+        Self { path: path.into(), problem: Box::new(problem) }
     }
 
     /// Turns an error of the operating system into the problem a reader of the message knows.
     pub(crate) fn io(path: impl Into<PathBuf>, source: io::Error) -> Self {
         let problem = match source.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
-                OpenProblem::NotFound { aside: None }
-            }
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => OpenProblem::NotFound { aside: None },
             io::ErrorKind::PermissionDenied => OpenProblem::PermissionDenied,
             _ => OpenProblem::Io(source),
         };
@@ -160,9 +155,7 @@ impl OpenProblem {
                 ));
             }
             Self::NotFound { aside: None } => "check the spelling of the path",
-            Self::PermissionDenied => {
-                "change the permissions or copy the model to a readable place"
-            }
+            Self::PermissionDenied => "change the permissions or copy the model to a readable place",
             Self::Empty => "the download or copy was probably cut short: fetch the file again",
             Self::IsFolder | Self::NotRegular => "give a .mlmodel file or a .mlpackage folder",
             Self::NotAModel { hint, .. } => hint,
@@ -172,10 +165,7 @@ impl OpenProblem {
             Self::NoManifest { inner: None } => "give a .mlmodel file or a .mlpackage folder",
             Self::Espresso => "use the .mlmodel file that it was compiled from",
             Self::CompiledWithoutProgram { inner: Some(inner) } => {
-                return Some(format!(
-                    "its parts can be read one by one, as {}",
-                    inner.display()
-                ));
+                return Some(format!("its parts can be read one by one, as {}", inner.display()));
             }
             Self::CompiledWithoutProgram { inner: None } => {
                 "use the .mlmodel or .mlpackage that it was compiled from"
@@ -256,9 +246,7 @@ pub enum BlobProblem {
     #[error("data type {0} is not known")]
     DataType(u32),
     /// A byte count that is no whole number of elements.
-    #[error(
-        "{size} bytes with {padding_bits} bits of padding are no whole number of {dtype} elements"
-    )]
+    #[error("{size} bytes with {padding_bits} bits of padding are no whole number of {dtype} elements")]
     Size {
         /// Data type of the elements.
         dtype: crate::BlobType,
@@ -291,10 +279,7 @@ pub struct WriteError {
 
 impl WriteError {
     pub(crate) fn new(path: impl Into<PathBuf>, problem: WriteProblem) -> Self {
-        Self {
-            path: path.into(),
-            problem: Box::new(problem),
-        }
+        Self { path: path.into(), problem: Box::new(problem) }
     }
 
     pub(crate) fn io(path: impl Into<PathBuf>, action: &'static str, source: io::Error) -> Self {
@@ -315,9 +300,7 @@ impl WriteError {
     pub fn hint(&self) -> Option<&'static str> {
         Some(match &*self.problem {
             WriteProblem::Exists => "choose another name, or ask for it to be replaced (force)",
-            WriteProblem::IsInput(_)
-            | WriteProblem::InsideInput(_)
-            | WriteProblem::AroundInput(_) => {
+            WriteProblem::IsInput(_) | WriteProblem::InsideInput(_) | WriteProblem::AroundInput(_) => {
                 "inputs are never written to: choose an output elsewhere"
             }
             WriteProblem::NotReplaceable(_) => "choose another name, or remove it first",

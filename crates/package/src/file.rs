@@ -20,10 +20,7 @@ pub(crate) struct FileId {
 
 impl FileId {
     pub(crate) fn of(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-        }
+        Self { device: metadata.dev(), inode: metadata.ino() }
     }
 }
 
@@ -87,9 +84,7 @@ impl SourceFile {
             .custom_flags(flags)
             .open(path)
             .map_err(|error| OpenError::io(path, error))?;
-        let metadata = file
-            .metadata()
-            .map_err(|error| OpenError::io(path, error))?;
+        let metadata = file.metadata().map_err(|error| OpenError::io(path, error))?;
         if metadata.is_dir() {
             return Err(OpenError::new(path, OpenProblem::IsFolder));
         }
@@ -136,11 +131,7 @@ impl SourceFile {
     /// The range is reversed or passes the end of the file.
     pub fn slice(&self, range: Range<u64>) -> Result<Bytes, OpenError> {
         let outside = || {
-            let problem = OpenProblem::OutOfRange {
-                start: range.start,
-                end: range.end,
-                len: self.len(),
-            };
+            let problem = OpenProblem::OutOfRange { start: range.start, end: range.end, len: self.len() };
             OpenError::new(&self.path, problem)
         };
         if range.start > range.end || range.end > self.len() {
@@ -170,10 +161,7 @@ impl SourceFile {
         if part.is_empty() {
             return None;
         }
-        let start = part
-            .as_ptr()
-            .addr()
-            .checked_sub(self.bytes.as_ptr().addr())?;
+        let start = part.as_ptr().addr().checked_sub(self.bytes.as_ptr().addr())?;
         let end = start.checked_add(part.len())?;
         (end <= self.bytes.len()).then_some(start as u64..end as u64)
     }

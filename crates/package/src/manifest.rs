@@ -58,28 +58,20 @@ struct Entries<'a> {
 impl Manifest {
     pub(crate) fn parse(raw: Bytes) -> Result<Self, ManifestProblem> {
         let broken = |text: &str| ManifestProblem::Broken(text.to_owned());
-        let parsed: Parsed = serde_json::from_slice(&raw)
-            .map_err(|error| ManifestProblem::Broken(error.to_string()))?;
-        let version = parsed
-            .file_format_version
-            .ok_or_else(|| broken("no fileFormatVersion"))?;
+        let parsed: Parsed =
+            serde_json::from_slice(&raw).map_err(|error| ManifestProblem::Broken(error.to_string()))?;
+        let version = parsed.file_format_version.ok_or_else(|| broken("no fileFormatVersion"))?;
         if version.split('.').next() != Some("1") {
             return Err(ManifestProblem::Version(version));
         }
-        let root_identifier = parsed
-            .root_model_identifier
-            .ok_or_else(|| broken("no rootModelIdentifier"))?;
+        let root_identifier = parsed.root_model_identifier.ok_or_else(|| broken("no rootModelIdentifier"))?;
         let items = parsed.item_info_entries.unwrap_or_default();
         if !items.contains_key(&root_identifier) {
             return Err(ManifestProblem::Broken(format!(
                 "rootModelIdentifier {root_identifier:?} is not among the itemInfoEntries"
             )));
         }
-        Ok(Self {
-            raw,
-            root_identifier,
-            items,
-        })
+        Ok(Self { raw, root_identifier, items })
     }
 
     /// The bytes of the file.
@@ -119,9 +111,7 @@ impl Manifest {
         // The raw value is a slice of `text`, so the distance of their starts is its offset.
         let start = object.as_ptr().addr() - text.as_ptr().addr();
         let close = start + object.len().saturating_sub(1);
-        let (head, tail) = text
-            .split_at_checked(close)
-            .ok_or_else(|| broken(&"cut short"))?;
+        let (head, tail) = text.split_at_checked(close).ok_or_else(|| broken(&"cut short"))?;
         let kept = head.trim_end();
         let comma = if kept.ends_with('{') { "" } else { "," };
         let entry = entry_text(id, item);
@@ -132,10 +122,7 @@ impl Manifest {
     pub(crate) fn create(root: &str, items: &BTreeMap<String, ManifestItem>) -> Bytes {
         let mut text = String::from("{\n    \"fileFormatVersion\": \"1.0.0\",\n");
         text.push_str("    \"itemInfoEntries\": {\n");
-        let entries: Vec<_> = items
-            .iter()
-            .map(|(id, item)| entry_text(id, item))
-            .collect();
+        let entries: Vec<_> = items.iter().map(|(id, item)| entry_text(id, item)).collect();
         text.push_str(&entries.join(",\n"));
         text.push_str("\n    },\n    \"rootModelIdentifier\": ");
         text.push_str(&quoted(root));

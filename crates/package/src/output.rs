@@ -162,10 +162,7 @@ pub fn write_package(
     let (root, changed) = match package.base {
         Some(base) => {
             options.inputs.push(base.root().to_owned());
-            (
-                Some(base.root()),
-                changed_files(base, package).map_err(input)?,
-            )
+            (Some(base.root()), changed_files(base, package).map_err(input)?)
         }
         None => (None, new_files(package).map_err(input)?),
     };
@@ -198,10 +195,7 @@ impl NewFile<'_> {
 }
 
 /// What differs from the base, by paths in which links are resolved.
-fn changed_files<'a>(
-    base: &Package,
-    package: &'a PackageOutput<'_>,
-) -> Result<Changed<'a>, OpenError> {
+fn changed_files<'a>(base: &Package, package: &'a PackageOutput<'_>) -> Result<Changed<'a>, OpenError> {
     let root = base.root();
     let inside = |path: &Path| path.strip_prefix(root).unwrap_or(path).to_owned();
     let mut changed = Changed::new();
@@ -272,10 +266,7 @@ fn new_files<'a>(package: &'a PackageOutput<'_>) -> Result<Changed<'a>, OpenErro
 /// The manifest item for a weight file: the folder below the author's that it lies in, as
 /// coremltools has it, or the file itself where there is no such folder.
 fn weight_item(path: &str) -> ManifestItem {
-    let parts: Vec<&str> = path
-        .split('/')
-        .filter(|part| !matches!(*part, "" | "."))
-        .collect();
+    let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
     let depth = parts.len().min(2);
     let head = parts.get(..depth).unwrap_or_default();
     ManifestItem {
@@ -340,29 +331,19 @@ fn publish(
     if destination.check(kind, options)? {
         staging.publish_over(&path).map_err(error("replace"))?;
     } else {
-        staging
-            .publish_new(&path)
-            .map_err(|source| match source.kind() {
-                std::io::ErrorKind::AlreadyExists => WriteError::new(output, WriteProblem::Exists),
-                _ => WriteError::io(output, "rename into place", source),
-            })?;
+        staging.publish_new(&path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::AlreadyExists => WriteError::new(output, WriteProblem::Exists),
+            _ => WriteError::io(output, "rename into place", source),
+        })?;
     }
     if options.fsync {
         sync(&destination.parent)?;
     }
-    Ok(Written {
-        bytes,
-        leftover: staging.finish(),
-    })
+    Ok(Written { bytes, leftover: staging.finish() })
 }
 
 /// Copies a folder, with `changed` files in place of, or beside, those that are there.
-fn copy_folder(
-    from: &Path,
-    to: &Path,
-    mut changed: Changed<'_>,
-    fsync: bool,
-) -> Result<u64, WriteError> {
+fn copy_folder(from: &Path, to: &Path, mut changed: Changed<'_>, fsync: bool) -> Result<u64, WriteError> {
     let read = |path: &Path| {
         let path = path.to_owned();
         move |source| WriteError::io(path, "read", source)
@@ -384,9 +365,8 @@ fn copy_folder(
                 bytes += match changed.remove(&item.path) {
                     Some(new) => create(&target, new.chunks(), mode, fsync)?,
                     None => {
-                        let file = SourceFile::open(&source).map_err(|error| {
-                            WriteError::new(&target, WriteProblem::Input(error))
-                        })?;
+                        let file = SourceFile::open(&source)
+                            .map_err(|error| WriteError::new(&target, WriteProblem::Input(error)))?;
                         create(&target, &[Chunk::whole(&file)], mode, fsync)?
                     }
                 }
@@ -408,10 +388,7 @@ fn write_files(root: &Path, files: Changed<'_>, fsync: bool) -> Result<u64, Writ
     for (path, file) in files {
         let target = root.join(path);
         if let Some(folder) = target.parent() {
-            let made = DirBuilder::new()
-                .recursive(true)
-                .mode(FOLDER_MODE)
-                .create(folder);
+            let made = DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder);
             made.map_err(|error| WriteError::io(folder, "make the folder", error))?;
         }
         bytes += create(&target, file.chunks(), FILE_MODE, fsync)?;

@@ -34,9 +34,7 @@ impl Package {
     /// model file cannot be read or is empty.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let path = path.as_ref();
-        let root = path
-            .canonicalize()
-            .map_err(|error| OpenError::io(path, error))?;
+        let root = path.canonicalize().map_err(|error| OpenError::io(path, error))?;
         let manifest_path = confine::resolve(&root, &root, MANIFEST, "a package")?;
         let manifest_file = SourceFile::open(&manifest_path)?;
         let manifest = Manifest::parse(manifest_file.bytes().clone()).map_err(|problem| {
@@ -54,10 +52,7 @@ impl Package {
         let model_path = match manifest.root() {
             Some(item) => resolve(&item.path)?,
             None => {
-                return Err(OpenError::new(
-                    path,
-                    OpenProblem::Manifest("no model".into()),
-                ));
+                return Err(OpenError::new(path, OpenProblem::Manifest("no model".into())));
             }
         };
         let model = SourceFile::open(&model_path)?;
@@ -67,15 +62,7 @@ impl Package {
         let model_folder = model_path.parent().unwrap_or(&root).to_owned();
         let weights = WeightFiles::new(root.clone(), model_folder);
         let path = path.to_owned();
-        Ok(Self {
-            path,
-            root,
-            manifest,
-            manifest_file,
-            model,
-            model_path,
-            weights,
-        })
+        Ok(Self { path, root, manifest, manifest_file, model, model_path, weights })
     }
 
     /// The folder, as it was given.

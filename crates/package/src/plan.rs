@@ -103,12 +103,7 @@ struct Alike {
 impl WeightPlan {
     /// A plan that starts from an earlier weight file, or from nothing.
     pub fn new(base: Option<Arc<BlobFile>>) -> Self {
-        Self {
-            base,
-            live: None,
-            new: Vec::new(),
-            seen: HashMap::new(),
-        }
+        Self { base, live: None, new: Vec::new(), seen: HashMap::new() }
     }
 
     /// The file that the plan starts from.
@@ -129,11 +124,7 @@ impl WeightPlan {
     pub fn keep(&mut self, offset: u64) -> Result<(), BlobError> {
         let Some(base) = &self.base else {
             let problem = BlobProblem::NoBase;
-            return Err(BlobError {
-                path: "weights".into(),
-                offset,
-                problem,
-            });
+            return Err(BlobError { path: "weights".into(), offset, problem });
         };
         base.record(offset)?;
         self.live.get_or_insert_default().insert(offset);
@@ -158,20 +149,12 @@ impl WeightPlan {
         let size = data.byte_len();
         let whole = dtype.elements_in(size, u64::from(padding_bits)).is_some();
         if !whole || (dtype.bits() >= 8 && padding_bits != 0) {
-            return Err(BlobProblem::Size {
-                dtype,
-                size,
-                padding_bits: u64::from(padding_bits),
-            });
+            return Err(BlobProblem::Size { dtype, size, padding_bits: u64::from(padding_bits) });
         }
         let id = BlobId(u32::try_from(self.new.len()).map_err(|_| BlobProblem::TooMany)?);
         match self.seen.entry((dtype, padding_bits, size)) {
             Entry::Vacant(entry) => {
-                let alike = Alike {
-                    first: id,
-                    by_hash: None,
-                    streams: Vec::new(),
-                };
+                let alike = Alike { first: id, by_hash: None, streams: Vec::new() };
                 let alike = entry.insert(alike);
                 if let BlobData::Stream(_) = data {
                     alike.streams.push(id);
@@ -184,11 +167,7 @@ impl WeightPlan {
                 }
             }
         }
-        self.new.push(NewBlob {
-            dtype,
-            padding_bits,
-            data,
-        });
+        self.new.push(NewBlob { dtype, padding_bits, data });
         Ok(id)
     }
 
@@ -228,24 +207,14 @@ impl WeightPlan {
                     return Ok(layout);
                 }
                 let range = UNIT..file.len();
-                layout.chunks.push(Chunk::Copy {
-                    file: Arc::clone(file),
-                    range,
-                });
+                layout.chunks.push(Chunk::Copy { file: Arc::clone(file), range });
             }
             (None, _) => {}
         }
-        let total = count
-            .checked_add(self.new.len())
-            .and_then(|sum| u32::try_from(sum).ok());
+        let total = count.checked_add(self.new.len()).and_then(|sum| u32::try_from(sum).ok());
         let base = self.base.as_ref();
-        let header = encode_header(
-            base.map(|base| base.header()),
-            total.ok_or(BlobProblem::TooMany)?,
-        );
-        layout
-            .chunks
-            .insert(0, Chunk::Bytes(Bytes::copy_from_slice(&header)));
+        let header = encode_header(base.map(|base| base.header()), total.ok_or(BlobProblem::TooMany)?);
+        layout.chunks.insert(0, Chunk::Bytes(Bytes::copy_from_slice(&header)));
         for blob in self.new {
             layout.append(blob, base)?;
         }
@@ -276,7 +245,8 @@ impl Alike {
                     by_hash
                 });
                 let holders = by_hash.entry(hash(bytes)).or_default();
-                let same = |&earlier: &BlobId| matches!(content(earlier), Some(BlobData::Bytes(e)) if e == bytes);
+                let same =
+                    |&earlier: &BlobId| matches!(content(earlier), Some(BlobData::Bytes(e)) if e == bytes);
                 let earlier = holders.iter().copied().find(same);
                 if earlier.is_none() {
                     holders.push(id);
@@ -303,11 +273,7 @@ struct Compacted {
 impl Compacted {
     /// `None` where moving would not make the file shorter, as with records that share data.
     fn new(base: &Arc<BlobFile>, live: &BTreeSet<u64>) -> Result<Option<Self>, BlobProblem> {
-        let mut this = Self {
-            chunks: Vec::new(),
-            moved: BTreeMap::new(),
-            end: UNIT,
-        };
+        let mut this = Self { chunks: Vec::new(), moved: BTreeMap::new(), end: UNIT };
         for &offset in live {
             let (Ok(record), Some(bytes)) = (base.record(offset), base.record_bytes(offset)) else {
                 return Ok(None);
@@ -330,14 +296,8 @@ impl Compacted {
         pad(&mut self.chunks, at - self.end);
         let data = at.checked_add(UNIT).ok_or(BlobProblem::TooLong)?;
         let size = record.data.end - record.data.start;
-        self.chunks
-            .push(Chunk::Bytes(Bytes::copy_from_slice(&moved_record(
-                bytes, data,
-            ))));
-        self.chunks.push(Chunk::Copy {
-            file: Arc::clone(base.file()),
-            range: record.data,
-        });
+        self.chunks.push(Chunk::Bytes(Bytes::copy_from_slice(&moved_record(bytes, data))));
+        self.chunks.push(Chunk::Copy { file: Arc::clone(base.file()), range: record.data });
         self.end = data.checked_add(size).ok_or(BlobProblem::TooLong)?;
         self.moved.insert(record.offset, at);
         Ok(())
@@ -387,16 +347,12 @@ impl WeightLayout {
         let data = at.checked_add(UNIT).ok_or(BlobProblem::TooLong)?;
         let size = blob.data.byte_len();
         let record = encode_record(blob.dtype, size, data, blob.padding_bits);
-        self.chunks
-            .push(Chunk::Bytes(Bytes::copy_from_slice(&record)));
+        self.chunks.push(Chunk::Bytes(Bytes::copy_from_slice(&record)));
         self.chunks.push(match blob.data {
             BlobData::Stream(stream) => Chunk::Stream(stream),
             BlobData::Bytes(bytes) => {
                 match base.and_then(|base| Some((base.file(), base.file().range_of(&bytes)?))) {
-                    Some((file, range)) => Chunk::Copy {
-                        file: Arc::clone(file),
-                        range,
-                    },
+                    Some((file, range)) => Chunk::Copy { file: Arc::clone(file), range },
                     None => Chunk::Bytes(bytes),
                 }
             }

@@ -137,9 +137,7 @@ impl ModelFile {
 
 impl Compiled {
     fn open(path: &Path) -> Result<Self, OpenError> {
-        let root = path
-            .canonicalize()
-            .map_err(|error| OpenError::io(path, error))?;
+        let root = path.canonicalize().map_err(|error| OpenError::io(path, error))?;
         let program = SourceFile::open(confine::resolve(&root, &root, PROGRAM, "a model")?)?;
         if program.is_empty() {
             return Err(OpenError::new(path.join(PROGRAM), OpenProblem::Empty));
@@ -152,12 +150,7 @@ impl Compiled {
             false => None,
         };
         let weights = WeightFiles::new(root.clone(), root);
-        Ok(Self {
-            path: path.to_owned(),
-            program,
-            metadata,
-            weights,
-        })
+        Ok(Self { path: path.to_owned(), program, metadata, weights })
     }
 
     /// The folder, as it was given.
@@ -200,20 +193,14 @@ fn foreign(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
         (b"PK\x05\x06", "an empty zip archive", FETCH),
         (b"\x1F\x8B", "a gzip archive", UNPACK),
         (b"\xFD7zXZ\0", "an xz archive", UNPACK),
-        (
-            b"version https://git-lfs",
-            "a stand-in of git-lfs",
-            "fetch the file with `git lfs pull`",
-        ),
+        (b"version https://git-lfs", "a stand-in of git-lfs", "fetch the file with `git lfs pull`"),
         (b"<!DOCTYPE", "a web page", FETCH),
         (b"<!doctype", "a web page", FETCH),
         (b"<html", "a web page", FETCH),
         (b"program(", "a program in MIL text", FOLDER),
         (b"{", "a JSON text, such as a manifest", FOLDER),
     ];
-    let found = starts
-        .into_iter()
-        .find(|(start, ..)| bytes.starts_with(start));
+    let found = starts.into_iter().find(|(start, ..)| bytes.starts_with(start));
     if let Some((_, what, hint)) = found {
         return Some((what, hint));
     }
@@ -232,11 +219,7 @@ fn not_found(path: &Path, error: std::io::Error) -> OpenError {
 /// What to say of a folder that has neither a manifest nor a program.
 fn unknown_folder(path: &Path) -> Result<OpenProblem, OpenError> {
     let mut inner: Vec<PathBuf> = fs::read_dir(path)
-        .and_then(|entries| {
-            entries
-                .map(|entry| entry.map(|entry| entry.path()))
-                .collect()
-        })
+        .and_then(|entries| entries.map(|entry| entry.map(|entry| entry.path())).collect())
         .map_err(|error| OpenError::io(path, error))?;
     inner.sort();
     let has = |name: &str| inner.iter().any(|path| path.ends_with(name));
@@ -253,8 +236,7 @@ fn unknown_folder(path: &Path) -> Result<OpenProblem, OpenError> {
     }
     let inner = first(&|path| {
         let extension = path.extension().and_then(|extension| extension.to_str());
-        matches!(extension, Some("mlpackage" | "mlmodel" | "mlmodelc"))
-            || path.join(MANIFEST).exists()
+        matches!(extension, Some("mlpackage" | "mlmodel" | "mlmodelc")) || path.join(MANIFEST).exists()
     });
     Ok(OpenProblem::NoManifest { inner })
 }

@@ -44,10 +44,7 @@ impl Staging {
         let random = RandomState::new();
         for attempt in 0..64_u32 {
             let mut folder = prefix.clone();
-            folder.push(format!(
-                "{:016x}",
-                random.hash_one((std::process::id(), attempt))
-            ));
+            folder.push(format!("{:016x}", random.hash_one((std::process::id(), attempt))));
             let folder = parent.join(folder);
             match DirBuilder::new().mode(0o700).create(&folder) {
                 Ok(()) => {}
@@ -57,18 +54,10 @@ impl Staging {
             // A cleaner may take the folder before it is locked: then begin again.
             match lock(&folder) {
                 Ok(Lock::Held(lock)) => {
-                    return Ok(Self {
-                        folder,
-                        _lock: lock,
-                        done: false,
-                    });
+                    return Ok(Self { folder, _lock: lock, done: false });
                 }
                 Ok(Lock::Unsupported(file)) => {
-                    return Ok(Self {
-                        folder,
-                        _lock: file,
-                        done: false,
-                    });
+                    return Ok(Self { folder, _lock: file, done: false });
                 }
                 Ok(Lock::Busy) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -161,10 +150,7 @@ pub(crate) fn aside_of(output: &Path) -> Option<PathBuf> {
         parent => parent,
     };
     let folders = stale(parent, name).ok()?;
-    folders
-        .into_iter()
-        .map(|folder| folder.join("old"))
-        .find(|old| old.exists())
+    folders.into_iter().map(|folder| folder.join("old")).find(|old| old.exists())
 }
 
 /// Staging folders for this output, dead or alive.
@@ -174,10 +160,7 @@ fn stale(parent: &Path, name: &OsStr) -> io::Result<Vec<PathBuf>> {
     for entry in fs::read_dir(parent)? {
         let entry = entry?;
         let name = entry.file_name();
-        let Some(digits) = name
-            .as_encoded_bytes()
-            .strip_prefix(prefix.as_encoded_bytes())
-        else {
+        let Some(digits) = name.as_encoded_bytes().strip_prefix(prefix.as_encoded_bytes()) else {
             continue;
         };
         let ours = digits.len() == DIGITS && digits.iter().all(u8::is_ascii_hexdigit);
@@ -237,10 +220,7 @@ fn remove(folder: &Path) -> io::Result<()> {
     }
     for entry in ["new", "old"] {
         let entry = folder.join(entry);
-        if entry
-            .symlink_metadata()
-            .is_ok_and(|metadata| metadata.is_dir())
-        {
+        if entry.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
             make_writable(&entry)?;
         }
     }
@@ -250,10 +230,7 @@ fn remove(folder: &Path) -> io::Result<()> {
 fn make_writable(folder: &Path) -> io::Result<()> {
     let open = |path: &Path| fs::set_permissions(path, fs::Permissions::from_mode(0o700));
     open(folder)?;
-    for item in walk(folder)?
-        .iter()
-        .filter(|item| item.kind == Kind::Folder)
-    {
+    for item in walk(folder)?.iter().filter(|item| item.kind == Kind::Folder) {
         open(&folder.join(&item.path))?;
     }
     Ok(())

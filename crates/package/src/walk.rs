@@ -43,11 +43,7 @@ pub(crate) fn walk(root: &Path) -> io::Result<Vec<Item>> {
             if kind == Kind::Folder {
                 folders.push(path.clone());
             }
-            items.push(Item {
-                path,
-                kind,
-                metadata,
-            });
+            items.push(Item { path, kind, metadata });
         }
     }
     Ok(items)

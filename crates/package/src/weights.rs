@@ -19,11 +19,7 @@ pub(crate) struct WeightFiles {
 impl WeightFiles {
     /// `root` bounds what may be opened; references start at `model_folder`. Both are canonical.
     pub(crate) fn new(root: PathBuf, model_folder: PathBuf) -> Self {
-        Self {
-            root,
-            model_folder,
-            open: Mutex::default(),
-        }
+        Self { root, model_folder, open: Mutex::default() }
     }
 
     pub(crate) fn get(&self, reference: &str) -> Result<Arc<BlobFile>, OpenError> {

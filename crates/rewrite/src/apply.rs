@@ -43,8 +43,13 @@ struct Apply<'a> {
 impl Apply<'_> {
     fn run(&mut self) -> Result<(), Miss> {
         let patch = self.patch;
-        if let Some(anchor) = patch.anchor {
-            self.insert(anchor)?;
+        for &(inner, outer) in &patch.taps {
+            self.map.insert(inner.0, outer);
+        }
+        for inner in patch.body.all_ops() {
+            let place = patch.places.get(&inner).copied().or(patch.anchor);
+            let place = place.filter(|&op| self.p.is_alive(op));
+            self.insert(inner, place.ok_or(Miss::new("the replacement has no place"))?)?;
         }
         for &(old, new) in &patch.replaced {
             self.redirect(old, new)?;
@@ -67,49 +72,38 @@ impl Apply<'_> {
         Ok(())
     }
 
-    /// Copies the patch's ops before `anchor`.
-    fn insert(&mut self, anchor: OpId) -> Result<(), Miss> {
+    /// Copies one of the patch's ops before `anchor`.
+    fn insert(&mut self, inner: OpId, anchor: OpId) -> Result<(), Miss> {
         let body = &self.patch.body;
-        for &(inner, outer) in &self.patch.taps {
-            if !self.p.dominates(outer, anchor) {
-                let name = &self.p.value(outer).name;
-                return Err(Miss::new(format!("{name} is not defined where the replacement would stand")));
-            }
-            self.map.insert(inner.0, outer);
-        }
         let func = self.p.func_of(anchor);
-        let block = self.p.block_of(anchor);
-        let base = self.base_name(anchor);
-        for inner in body.all_ops() {
-            let o = body.op(inner);
-            let stem = match o.results.iter().find_map(|&r| self.replaces(r)) {
-                Some(old) => self.p.value(old).name.clone(),
-                None => Str::from(format!("{base}_{}", o.kind.trim_start_matches("nn."))),
-            };
-            let mut new = NewOp::new(&o.kind);
-            new.op.attrs.clone_from(&o.attrs);
-            for x in &o.operands {
-                let value = self.outer(x.value, block, &stem, &x.param)?;
-                new = new.operand(&x.param, value);
-                if let Some(last) = new.op.operands.last_mut() {
-                    last.binding = x.binding;
-                }
+        let o = body.op(inner);
+        let stem = match o.results.iter().find_map(|&r| self.replaces(r)) {
+            Some(old) => self.p.value(old).name.clone(),
+            None => format!("{}_{}", self.base_name(anchor), o.kind.trim_start_matches("nn.")).into(),
+        };
+        let mut new = NewOp::new(&o.kind);
+        new.op.attrs.clone_from(&o.attrs);
+        for x in &o.operands {
+            let value = self.outer(x.value, anchor, &format!("{stem}_{}_0", x.param))?;
+            new = new.operand(&x.param, value);
+            if let Some(last) = new.op.operands.last_mut() {
+                last.binding = x.binding;
             }
-            let mut taken: Vec<Str> = Vec::new();
-            for &r in &o.results {
-                let mut name = self.p.fresh_name(func, &stem);
-                while taken.contains(&name) {
-                    name = self.p.fresh_name(func, &format!("{stem}_{}", taken.len()));
-                }
-                taken.push(name.clone());
-                new.results.push((name, body.ty(r).erased()));
-            }
-            let op = self.p.add_op(Place::Before(anchor), new);
-            for (&inner, outer) in o.results.iter().zip(self.p.op(op).results.clone()) {
-                self.made(inner, outer);
-            }
-            self.done.added.push(op);
         }
+        let mut taken: Vec<Str> = Vec::new();
+        for &r in &o.results {
+            let mut name = self.p.fresh_name(func, &stem);
+            while taken.contains(&name) {
+                name = self.p.fresh_name(func, &format!("{stem}_{}", taken.len()));
+            }
+            taken.push(name.clone());
+            new.results.push((name, body.ty(r).erased()));
+        }
+        let op = self.p.add_op(Place::Before(anchor), new);
+        for (&inner, outer) in o.results.iter().zip(self.p.op(op).results.clone()) {
+            self.made(inner, outer);
+        }
+        self.done.added.push(op);
         Ok(())
     }
 
@@ -129,24 +123,34 @@ impl Apply<'_> {
         op.result().map_or_else(|| op.kind.clone(), |r| self.p.value(r).name.clone())
     }
 
-    /// The program's value for one of the patch's; constants of the patch are made at their first use.
-    fn outer(&mut self, inner: ValueId, block: BlockId, stem: &str, param: &str) -> Result<ValueId, Miss> {
+    /// The program's value for one of the patch's, for use at `anchor`; constants of the patch are made at their
+    /// first use.
+    fn outer(&mut self, inner: ValueId, anchor: OpId, name: &str) -> Result<ValueId, Miss> {
         if let Some(&v) = self.map.get(&inner) {
+            if !self.p.dominates(v, anchor) {
+                let name = &self.p.value(v).name;
+                return Err(Miss::new(format!("{name} is not defined where the replacement would stand")));
+            }
             return Ok(v);
         }
         let Def::Const { data, .. } = &self.patch.body.value(inner).def else {
             return Err(Miss::new("the replacement uses a value before it is made"));
         };
-        let func = self.p.block(block).func;
-        let name = self.p.fresh_name(func, &format!("{stem}_{param}_0"));
+        let name = self.p.fresh_name(self.p.func_of(anchor), name);
         let data = Const { tensor: data.tensor.clone(), origin: ConstOrigin::New, sealed: false };
-        let outer = self.p.add_const(block, &name, data);
+        // In the body of the function, so that uses in any of its blocks can share it.
+        let home = self.p.function(self.p.func_of(anchor)).body;
+        let outer = self.p.add_const(home, &name, data);
         self.made(inner, outer);
         Ok(outer)
     }
 
     /// Makes the users of `old` use what the patch has for it.
     fn redirect(&mut self, old: ValueId, new: PatchValue) -> Result<(), Miss> {
+        if let (false, Some(op)) = (self.map.contains_key(&new.0), self.p.def_op(old)) {
+            let name = self.p.value(old).name.clone();
+            self.outer(new.0, op, &name)?;
+        }
         let new = self.new_value(new)?;
         for u in self.p.uses(old) {
             match u.user {
@@ -164,9 +168,7 @@ impl Apply<'_> {
     }
 
     fn new_value(&self, new: PatchValue) -> Result<ValueId, Miss> {
-        let tapped = self.patch.taps.iter().find(|(inner, _)| *inner == new).map(|(_, outer)| *outer);
-        let found = self.map.get(&new.0).copied().or(tapped);
-        found.ok_or(Miss::new("the replacement of a value is a constant without a user"))
+        self.map.get(&new.0).copied().ok_or(Miss::new("the replacement of a value is not in the patch"))
     }
 
     /// Gives the replacement the name of what it replaces: outputs keep their names, and users their bytes.

@@ -7,6 +7,7 @@ use anewrite_ir::{
     ValueId,
 };
 use anewrite_tensor::Tensor;
+use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use crate::matching::Miss;
@@ -63,8 +64,10 @@ pub struct Patch {
     pub witnesses: Vec<Witness>,
     /// The ops that the rule looked at.
     pub matched: SmallVec<[OpId; 3]>,
-    /// The op that new ones are put before.
+    /// The op that new ones are put before, where they have no place of their own.
     pub anchor: Option<OpId>,
+    /// New ops that stand before another op of the program than the anchor.
+    pub places: FxHashMap<OpId, OpId>,
 }
 
 impl Patch {
@@ -82,6 +85,7 @@ impl Patch {
             witnesses: Vec::new(),
             matched: SmallVec::new(),
             anchor: None,
+            places: FxHashMap::default(),
         };
         (patch, block)
     }
@@ -105,6 +109,7 @@ pub struct PatchBuilder<'a> {
     dialect: &'a dyn Dialect,
     opset: Opset,
     block: BlockId,
+    place: Option<OpId>,
     patch: Patch,
 }
 
@@ -117,11 +122,16 @@ impl<'a> PatchBuilder<'a> {
         opset: Opset,
     ) -> Self {
         let (patch, block) = Patch::empty(opset, program);
-        PatchBuilder { program, facts, dims, dialect, opset, block, patch }
+        PatchBuilder { program, facts, dims, dialect, opset, block, place: None, patch }
     }
 
     pub(crate) fn finish(self) -> Patch {
         self.patch
+    }
+
+    /// Makes the ops that follow stand before `op`, the one that they replace, and not before the match's root.
+    pub fn at(&mut self, op: OpId) {
+        self.place = Some(op);
     }
 
     /// A value of the program, for use in the patch.
@@ -202,7 +212,11 @@ impl<'a> PatchBuilder<'a> {
         let args: Vec<(&str, ValueId)> = args.iter().map(|(n, v)| (*n, v.0)).collect();
         let Patch { body, facts, .. } = &mut self.patch;
         let mut b = Builder::new(body, facts, self.dims, self.dialect, self.opset, Place::End(self.block));
-        Ok(b.op_with(kind, &args, attrs)?.into_iter().map(PatchValue).collect())
+        let results = b.op_with(kind, &args, attrs)?;
+        if let (Some(place), Some(&op)) = (self.place, b.made().first()) {
+            self.patch.places.insert(op, place);
+        }
+        Ok(results.into_iter().map(PatchValue).collect())
     }
 
     /// The type of a value of the patch.

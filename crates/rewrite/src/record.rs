@@ -98,6 +98,9 @@ impl Ids {
         for op in out.removed.iter_mut().chain(out.matched.iter_mut()).chain(out.anchor.as_mut()) {
             *op = self.op(*op)?;
         }
+        for place in out.places.values_mut() {
+            *place = self.op(*place)?;
+        }
         for w in &mut out.witnesses {
             w.old = self.value(w.old)?;
         }

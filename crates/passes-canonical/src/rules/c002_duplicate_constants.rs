@@ -1,0 +1,134 @@
+//! C002: one constant for all that hold the same bits.
+
+use std::hash::{Hash, Hasher};
+
+use anewrite_ir::{Binding, Const, ConstOrigin, DialectId, Program, Side, ValueId};
+use anewrite_rewrite::{Match, Miss, PatchBuilder, Pattern, Rule, RuleInfo, Sweep, SweepCx, declare_rule};
+use anewrite_tensor::{Payload, Tensor};
+use rustc_hash::{FxHashMap, FxHasher};
+
+declare_rule! {
+    /// ## What it does
+    /// Makes ops that use constants of equal dtype, shape and bits use the first of them.
+    ///
+    /// ## Before / after
+    /// ```mil before
+    /// func main<CoreML6>(tensor<fp16, [2, 3, 5]> x, tensor<fp16, [2, 3, 5]> z) {
+    ///   p = const()[name = "p", val = tensor<int32, [3]>([1, 2, 0])];
+    ///   q = const()[name = "q", val = tensor<int32, [3]>([1, 2, 0])];
+    ///   a = transpose(x = x, perm = p);
+    ///   b = transpose(x = z, perm = q);
+    ///   y = add(x = a, y = b);
+    /// } -> (y);
+    /// ```
+    /// ```mil after
+    /// func main<CoreML6>(tensor<fp16, [2, 3, 5]> x, tensor<fp16, [2, 3, 5]> z) {
+    ///   p = const()[name = "p", val = tensor<int32, [3]>([1, 2, 0])];
+    ///   a = transpose(x = x, perm = p);
+    ///   b = transpose(x = z, perm = p);
+    ///   y = add(x = a, y = b);
+    /// } -> (y);
+    /// ```
+    ///
+    /// ## Equivalence: bit-exact
+    /// The operands hold the same bits before and after.
+    ///
+    /// ## Applies when
+    /// 1. both are `const` ops, without fields that this build does not know; constants written in place stay
+    /// 2. dtype, shape and every bit agree (0.0 and -0.0 differ)
+    /// 3. the first stands in the body of the function, where all can see it
+    /// 4. no op that would change carries fields that this build does not know
+    pub struct DuplicateConstants = C 2 "duplicate-constants";
+    grade: BitExact, purpose: Clean,
+}
+
+impl Rule for DuplicateConstants {
+    fn info(&self) -> &'static RuleInfo {
+        &INFO
+    }
+
+    fn pattern(&self) -> Pattern {
+        Pattern::any()
+    }
+
+    fn rewrite(&self, _: &Match<'_>, _: &mut PatchBuilder<'_>) -> Result<(), Miss> {
+        Err(Miss::new("it looks at the whole program at once"))
+    }
+
+    fn sweep(&self) -> Option<&dyn Sweep> {
+        Some(self)
+    }
+}
+
+impl Sweep for DuplicateConstants {
+    fn sweep(&self, cx: &mut SweepCx<'_>) {
+        let p = cx.program;
+        if p.dialect == DialectId::Nn {
+            return;
+        }
+        for (_, f) in p.functions() {
+            let mut first: FxHashMap<u64, Vec<ValueId>> = FxHashMap::default();
+            let mut same_as: Side<ValueId, Option<ValueId>> = Side::new(None);
+            let mut seen: Side<ValueId, bool> = Side::new(false);
+            let mut rebinds = Vec::new();
+            for op in p.walk(f.body) {
+                let o = p.op(op);
+                for (slot, x) in o.operands.iter().enumerate() {
+                    let Some(c) = p.constant(x.value).filter(|c| mergeable(c) && x.binding == Binding::Name)
+                    else {
+                        continue;
+                    };
+                    if !seen[x.value] {
+                        seen.set(x.value, true);
+                        let twins = first.entry(fingerprint(&c.tensor)).or_default();
+                        let twin = twins
+                            .iter()
+                            .copied()
+                            .find(|&v| tensor(p, v).is_some_and(|t| t.same_bits(&c.tensor)));
+                        match twin {
+                            Some(v) => same_as.set(x.value, Some(v)),
+                            None if p.value_block(x.value) == f.body => twins.push(x.value),
+                            None => {}
+                        }
+                    }
+                    if let Some(v) = same_as[x.value].filter(|_| !o.sealed) {
+                        rebinds.push((op, slot, v));
+                    }
+                }
+            }
+            if !rebinds.is_empty() {
+                cx.patch(|b| rebinds.iter().try_for_each(|&(op, slot, v)| b.rebind(op, slot, v)));
+            }
+        }
+    }
+}
+
+fn mergeable(c: &Const) -> bool {
+    !c.sealed && !matches!(c.origin, ConstOrigin::InPlace)
+}
+
+fn tensor(p: &Program, value: ValueId) -> Option<&Tensor> {
+    p.constant(value).map(|c| &c.tensor)
+}
+
+/// Bytes of a large payload that the fingerprint reads, spread over it: two weights that differ are hardly ever
+/// read in full, and a model of gigabytes is not read to find that it has no twins.
+const SAMPLE: usize = 32;
+const SAMPLES: usize = 16;
+
+fn fingerprint(t: &Tensor) -> u64 {
+    let mut h = FxHasher::default();
+    t.dtype().hash(&mut h);
+    t.dims().hash(&mut h);
+    match t.payload() {
+        Payload::Strings(s) => s.hash(&mut h),
+        Payload::Bytes(b) if b.len() > SAMPLE * SAMPLES * 2 => {
+            let step = b.len() / SAMPLES;
+            for i in 0..SAMPLES {
+                b.get(i * step..i * step + SAMPLE).hash(&mut h);
+            }
+        }
+        _ => t.bytes().ok().hash(&mut h),
+    }
+    h.finish()
+}
