@@ -1,1 +1,50 @@
-//! What is known of the Apple Neural Engine: families, devices, limits, capability tables
+//! What is known of the Apple Neural Engine, as data, and one engine that evaluates it.
+//!
+//! # What it answers
+//! * [`Target`]: which families of engines a device, chip or system name stands for.
+//! * [`limit`]: a numeric limit of a family, such as the widest convolution kernel.
+//! * [`eligibility`]: whether the engine can run an op at all, with the row of the table and the
+//!   observed value that decided it. `unknown` is an answer: a guess is never given as a fact.
+//!
+//! # Where the knowledge comes from
+//! From public sources only: scans of every op through Core ML on an M4, Apple's own documents, reports
+//! of people who looked at a compute plan, and work below Core ML. Each row of `data/*.toml` carries the
+//! keys of its sources (`data/sources.toml`), how it is known ([`Confidence`]) and whether it was seen
+//! through Core ML or below it ([`Path`]). Sources that contradict each other stay side by side: [`rows`]
+//! gives all that is said of an op.
+//!
+//! # How to add a row
+//! Open the file of the op's group under `data/`, add a `[[row]]` with an `id` of its own, the `ops`, the
+//! `families` it speaks of and those `measured`, a `status`, the conditions (`when` it applies; what it
+//! `needs`, for a restriction), the sentence a reader gets, the `sources` and the `confidence`. No Rust
+//! changes: no op type and no number stands in code. The tests of this crate parse every condition and
+//! check that limits and sources exist.
+//!
+//! # What this crate must not know
+//! Graphs, files, protobuf types and rules. Who owns a graph shows one op at a time through [`OpView`].
+
+mod check;
+mod device;
+mod expr;
+mod family;
+mod judge;
+mod limits;
+mod os;
+mod simple;
+mod table;
+mod target;
+mod verdict;
+mod view;
+
+pub use check::check;
+pub use device::{Chip, Device, chips, devices};
+pub use expr::Observed;
+pub use family::{Family, FamilySet};
+pub use judge::{eligibility, notes};
+pub use limits::{Dissent, Limit, LimitRow, LimitValue, limit, limit_set};
+pub use os::{Os, OsRange};
+pub use simple::SimpleOp;
+pub use table::{Confidence, Path, Row, Source, Status, row, rows, source};
+pub use target::{Target, TargetError};
+pub use verdict::{Answer, Eligibility, Note, Verdict, Why};
+pub use view::{Dims, OpView, Operand, Tensor, VALUE_LIMIT, Value};

@@ -1,0 +1,213 @@
+use std::borrow::Cow;
+use std::cmp::Ordering;
+
+use smallvec::{SmallVec, smallvec};
+
+use crate::expr::{Ctx, Expr, Facts, observe};
+use crate::family::{Family, FamilySet};
+use crate::os::OsRange;
+use crate::table::{Confidence, Path, Row, Status, Tables, tables};
+use crate::target::Target;
+use crate::verdict::{Eligibility, Note, Verdict, Why};
+use crate::view::OpView;
+
+/// Whether the engines of `target` can run an op, family by family.
+///
+/// This says what the engine can do, not what Core ML's planner would choose.
+///
+/// How rows combine, on one family:
+/// 1. Rows that settle the op type (`yes`, or `no` without a `when`) are ranked: measured through Core ML
+///    on this family; through Core ML on another; reported through Core ML; measured below Core ML;
+///    reported below it; guesses. The highest rank that speaks decides; if it contradicts itself the
+///    answer is unknown. A guess alone gives unknown.
+/// 2. A restriction that is broken makes a yes a no, with the observed value; one that cannot be judged, or
+///    rests on a guess, makes it unknown. A restriction seen only below Core ML makes it unknown too, and
+///    is ignored where the op was measured through Core ML on this very family.
+/// 3. What holds on some releases of the target's range only gives unknown.
+///
+/// ```
+/// use anewrite_ane::{eligibility, Answer, SimpleOp, Target};
+/// use anewrite_tensor::DType;
+///
+/// let conv = SimpleOp::new("conv")
+///     .input("x", DType::F16, &[1, 64, 32, 32])
+///     .constant("weight", DType::F16, &[64, 64, 1, 15])
+///     .result(DType::F16, &[1, 64, 32, 18]);
+/// assert_eq!(eligibility(&conv, &Target::parse("m4")?).answer(), Answer::Yes);
+/// # Ok::<(), anewrite_ane::TargetError>(())
+/// ```
+pub fn eligibility(op: &dyn OpView, target: &Target) -> Eligibility {
+    let tables = tables();
+    let facts = Facts::new(op);
+    let families = target.families().iter();
+    let verdicts =
+        families.map(|family| (family, judge(tables, &facts, op.op(), family, target.os()))).collect();
+    Eligibility { verdicts }
+}
+
+/// What a person should know of an op beside the verdict: hazards of value, of speed, of compile time.
+/// For each the families of `target` that it concerns and, where a condition decided, what was seen.
+pub fn notes(op: &dyn OpView, target: &Target) -> Vec<Note> {
+    let tables = tables();
+    let facts = Facts::new(op);
+    let mut notes = Vec::new();
+    for row in tables.rows_for(op.op()).filter(|row| row.status == Status::Note) {
+        let mut note = Note { row, families: FamilySet::EMPTY, observed: None };
+        for family in target.families().intersection(row.families).iter() {
+            let ctx = Ctx::new(&facts, &tables.limits, family);
+            if row.when.as_ref().is_none_or(|when| ctx.truth(when) == Ok(true)) {
+                note.families.insert(family);
+                note.observed =
+                    note.observed.or_else(|| row.when.as_ref().and_then(|when| observe(&ctx, when, true)));
+            }
+        }
+        if !note.families.is_empty() && row.os.is_none_or(|range| range.covers(target.os()) != Some(false)) {
+            notes.push(note);
+        }
+    }
+    notes
+}
+
+/// What a row comes to for one op on one family.
+enum Finding {
+    /// The row does not speak here.
+    Silent,
+    /// It settles the op, or says that nobody can.
+    Settled(Result<bool, Why>),
+    /// A restriction is broken by what was seen.
+    Broken,
+    /// A restriction cannot be judged.
+    Open(Why),
+}
+
+fn judge(tables: &'static Tables, facts: &Facts<'_>, op: &str, family: Family, os: OsRange) -> Verdict {
+    let ctx = Ctx::new(facts, &tables.limits, family);
+    let mut base = Base::default();
+    let mut broken: Option<&'static Row> = None;
+    let mut open: SmallVec<[(Why, &'static Row, Option<bool>); 2]> = SmallVec::new();
+    for row in tables.rows_for(op).filter(|row| row.families.contains(family)) {
+        let weak = row.confidence == Confidence::Guess || row.path == Path::Direct;
+        match find(&ctx, row, os) {
+            Finding::Silent => {}
+            Finding::Settled(answer) => base.push(Settled { row, answer, confidence: confidence(&ctx, row) }),
+            Finding::Broken if weak => open.push((Why::Weak, row, Some(false))),
+            Finding::Broken => broken = broken.or(Some(row)),
+            Finding::Open(why) => open.push((why, row, None)),
+        }
+    }
+    let (base, yes) = match base.settle() {
+        Ok(settled) => settled,
+        Err((why, rows)) => return Verdict::Unknown { why, rows, leaning: None },
+    };
+    let Settled { row, confidence: known, .. } = base;
+    if known == Confidence::Guess {
+        return Verdict::Unknown { why: Why::Weak, rows: smallvec![row], leaning: Some(yes) };
+    }
+    if !yes {
+        return Verdict::No { row, observed: None, confidence: known };
+    }
+    if let Some(row) = broken {
+        let (expr, outcome) = condition(row);
+        let observed = expr.and_then(|expr| observe(&ctx, expr, outcome));
+        return Verdict::No { row, observed, confidence: confidence(&ctx, row) };
+    }
+    let measured = row.path == Path::CoreMl && known == Confidence::Measured;
+    match open.into_iter().find(|(_, row, _)| row.path == Path::CoreMl || !measured) {
+        Some((why, row, leaning)) => Verdict::Unknown { why, rows: smallvec![row], leaning },
+        None => Verdict::Yes { row, confidence: known },
+    }
+}
+
+/// How a row is known here: a measurement speaks for the families and the cases it was made on, and
+/// is an extrapolation elsewhere.
+fn confidence(ctx: &Ctx<'_>, row: &'static Row) -> Confidence {
+    let covered = row.tested.as_ref().is_none_or(|tested| ctx.truth(tested) == Ok(true));
+    match row.confidence_on(ctx.family) {
+        Confidence::Measured if !covered => Confidence::Derived,
+        known => known,
+    }
+}
+
+/// The condition that makes a restriction broken, and the outcome that breaks it.
+fn condition(row: &Row) -> (Option<&Expr>, bool) {
+    match row.status {
+        Status::Conditional => (row.needs.as_ref(), false),
+        _ => (row.when.as_ref(), true),
+    }
+}
+
+fn find(ctx: &Ctx<'_>, row: &'static Row, os: OsRange) -> Finding {
+    let applies = row.os.map_or(Some(true), |range| range.covers(os));
+    if applies == Some(false) {
+        return Finding::Silent;
+    }
+    let open = |why: String| Finding::Open(Why::Open(Cow::Owned(why)));
+    let finding = match row.when.as_ref().map_or(Ok(true), |when| ctx.truth(when)) {
+        Ok(false) => return Finding::Silent,
+        Err(cause) => open(cause.to_string()),
+        Ok(true) => match row.status {
+            Status::Note => return Finding::Silent,
+            Status::Yes => Finding::Settled(Ok(true)),
+            Status::No if row.when.is_none() => Finding::Settled(Ok(false)),
+            Status::No => Finding::Broken,
+            Status::Unknown if row.when.is_none() => {
+                Finding::Settled(Err(Why::Open(Cow::Borrowed(&row.says))))
+            }
+            Status::Unknown => Finding::Open(Why::Open(Cow::Borrowed(&row.says))),
+            Status::Conditional => match row.needs.as_ref().map_or(Ok(true), |needs| ctx.truth(needs)) {
+                Ok(true) => return Finding::Silent,
+                Ok(false) => Finding::Broken,
+                Err(cause) => open(cause.to_string()),
+            },
+        },
+    };
+    match finding {
+        finding if applies.is_some() => finding,
+        Finding::Settled(_) => Finding::Settled(Err(Why::DependsOnOs)),
+        _ => Finding::Open(Why::DependsOnOs),
+    }
+}
+
+type Rows = SmallVec<[&'static Row; 2]>;
+
+/// A row that settles an op, as it is known in this case.
+struct Settled {
+    row: &'static Row,
+    answer: Result<bool, Why>,
+    confidence: Confidence,
+}
+
+impl Settled {
+    /// The weight of the evidence: what was seen below Core ML never outweighs what was seen through it.
+    fn rank(&self) -> (bool, bool, Confidence) {
+        (self.confidence > Confidence::Guess, self.row.path == Path::CoreMl, self.confidence)
+    }
+}
+
+/// The rows that settle the op, those of the highest rank only.
+#[derive(Default)]
+struct Base {
+    rows: SmallVec<[Settled; 2]>,
+}
+
+impl Base {
+    fn push(&mut self, settled: Settled) {
+        match self.rows.first().map(|first| settled.rank().cmp(&first.rank())) {
+            Some(Ordering::Less) => return,
+            Some(Ordering::Greater) => self.rows.clear(),
+            Some(Ordering::Equal) | None => {}
+        }
+        self.rows.push(settled);
+    }
+
+    fn settle(mut self) -> Result<(Settled, bool), (Why, Rows)> {
+        let Some(first) = self.rows.first() else { return Err((Why::NoEvidence, SmallVec::new())) };
+        let why = match first.answer {
+            Ok(yes) if self.rows.iter().all(|other| other.answer == first.answer) => {
+                return Ok((self.rows.swap_remove(0), yes));
+            }
+            _ => self.rows.iter().find_map(|row| row.answer.clone().err()).unwrap_or(Why::Disputed),
+        };
+        Err((why, self.rows.iter().map(|settled| settled.row).collect()))
+    }
+}
