@@ -9,6 +9,7 @@
 //!
 //! This crate knows nothing about files, graphs or tensors: its input is bytes.
 
+pub mod hollow;
 pub mod rope;
 mod schema;
 pub mod splice;

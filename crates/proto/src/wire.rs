@@ -141,6 +141,22 @@ impl<'a> Fields<'a> {
         self.at
     }
 
+    /// Passes over the fields of fixed width that follow `field`, the last one read, with the very bytes of its tag: the
+    /// further elements of an unpacked scalar. Returns how many there were.
+    pub(crate) fn skip_alike(&mut self, field: &Field) -> usize {
+        let width = match field.value {
+            Value::Fixed32(_) => 4,
+            Value::Fixed64(_) => 8,
+            _ => return 0,
+        };
+        let stride = field.span.len();
+        let tag = self.bytes.get(field.span.start..field.span.end - width).unwrap_or_default();
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let count = rest.chunks_exact(stride).take_while(|element| element.starts_with(tag)).count();
+        self.at += count * stride;
+        count
+    }
+
     fn field(&mut self) -> Result<Field, WireError> {
         let start = self.at;
         let (number, wire) = self.tag()?;
@@ -259,6 +275,12 @@ impl std::iter::FusedIterator for Fields<'_> {}
 /// ```
 pub fn read_varint(bytes: &[u8], at: usize) -> Result<(u64, usize), WireError> {
     let rest = bytes.get(at..).unwrap_or_default();
+    // Nearly all tags and lengths are of one byte.
+    if let Some(&byte) = rest.first()
+        && byte < 0x80
+    {
+        return Ok((u64::from(byte), at + 1));
+    }
     let mut value = 0;
     for (index, &byte) in rest.iter().take(10).enumerate() {
         // The tenth byte has one bit left to give.

@@ -66,4 +66,7 @@ pub enum WireFault {
         /// Bytes of an element.
         width: usize,
     },
+    /// More payloads and oddities than a report may hold (see [`crate::hollow::hollow`]).
+    #[error("too many large or unknown fields for one message")]
+    TooManyParts,
 }
