@@ -1,1 +1,25 @@
-//! Import from and export to the Core ML specification: the only crate that sees both sides
+//! Import from and export to the Core ML specification: the only crate that sees both the messages and the graph.
+//!
+//! [`import`] reads a model into a [`Document`]: a program for each network in it, beside the places in the file that
+//! its parts came from. Bytes are never copied: weights, and everything else that is large, stay slices of the mapped
+//! file. What a program cannot say (fields of a newer schema, attributes, doc strings) stays in the file too, and the op
+//! that has it is sealed against rewriting.
+//!
+//! This crate must not know rules, nor how files are opened and written.
+
+#[allow(dead_code, reason = "read by the export, which is being added")]
+mod document;
+mod error;
+#[allow(dead_code, reason = "read by the export, which is being added")]
+mod mil;
+mod model;
+mod note;
+mod read;
+#[allow(dead_code, reason = "read by the export, which is being added")]
+mod weights;
+
+pub use document::{Document, ModelInfo, Part};
+pub use error::{ImportError, Problem};
+pub use model::{import, import_spec};
+pub use note::Note;
+pub use weights::WeightSource;

@@ -116,6 +116,11 @@ impl Program {
         self.values[value].pinned = true;
     }
 
+    /// Marks an op as one that no rule may match.
+    pub fn seal(&mut self, op: OpId) {
+        self.ops[op].op.sealed = true;
+    }
+
     /// Adds an op and its results.
     pub fn add_op(&mut self, place: Place, new: NewOp) -> OpId {
         let NewOp { mut op, results } = new;
