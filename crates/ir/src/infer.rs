@@ -15,6 +15,9 @@ use crate::types::{Dim, Shape, TensorType, Type};
 /// Integer tensors with more elements than this are not followed element by element.
 pub const MAX_KNOWN_INTS: usize = 64;
 
+/// Parameters with more integers than this are refused: none means more than a few an axis.
+const MAX_PARAM_INTS: u64 = 1 << 16;
+
 /// Why the types of an op's results cannot be derived.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 pub enum InferError {
@@ -84,7 +87,7 @@ impl<'a> InferCx<'a> {
     }
 
     /// The operands bound to `param`, in order.
-    pub fn args(&self, param: &'static str) -> impl Iterator<Item = &'a Arg> {
+    pub fn args(&self, param: &'static str) -> impl Iterator<Item = &'a Arg> + use<'a> {
         self.args.iter().filter(move |a| &*a.param == param)
     }
 
@@ -130,6 +133,9 @@ impl<'a> InferCx<'a> {
             return Ok(Some(ints.to_vec()));
         }
         let t = arg.constant.as_ref().ok_or(InferError::NotKnown(param))?;
+        if t.count() > MAX_PARAM_INTS {
+            return bad(param, format!("{} integers, where {MAX_PARAM_INTS} are the most", t.count()));
+        }
         let ints = t.to_i64s().map_err(|e| InferError::Bad { param, why: e.to_string() })?;
         Ok(Some(ints.into_iter().map(Int::Known).collect()))
     }
@@ -173,10 +179,11 @@ impl<'a> InferCx<'a> {
     /// Where one is not known, out of range, or named twice.
     pub fn axes(&self, param: &'static str, rank: usize) -> Result<Option<Vec<usize>>, InferError> {
         let Some(ints) = self.ints(param)? else { return Ok(None) };
+        let mut named = vec![false; rank];
         let mut out = Vec::with_capacity(ints.len());
         for i in ints {
             let axis = normal_axis(param, i.known().ok_or(InferError::NotKnown(param))?, rank)?;
-            if out.contains(&axis) {
+            if std::mem::replace(&mut named[axis], true) {
                 return bad(param, format!("axis {axis} is named twice"));
             }
             out.push(axis);

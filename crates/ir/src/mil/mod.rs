@@ -4,9 +4,21 @@
 //! parameters with defaults, effect, inference function). Parameters and defaults follow coremltools'
 //! documentation of the op sets iOS15 to iOS18.
 
+mod activation;
+mod binary;
 #[allow(dead_code, reason = "families are still being added")]
 mod common;
-mod elementwise;
+mod index;
+mod ints;
+mod join;
+mod make;
+mod movement;
+mod order;
+mod reduction;
+mod shape;
+mod slice;
+mod spatial;
+mod unary;
 
 use std::sync::OnceLock;
 
@@ -17,7 +29,20 @@ use crate::op::Effect;
 use crate::schema::{Dialect, OpSchema, Opset, Types};
 
 /// Every family's table.
-const FAMILIES: &[&[OpSchema]] = &[elementwise::OPS];
+const FAMILIES: &[&[OpSchema]] = &[
+    activation::OPS,
+    binary::OPS,
+    index::OPS,
+    join::OPS,
+    make::OPS,
+    movement::OPS,
+    order::OPS,
+    reduction::OPS,
+    shape::OPS,
+    slice::OPS,
+    spatial::OPS,
+    unary::OPS,
+];
 
 /// The ML Program ops.
 #[derive(Clone, Copy, Debug, Default)]
