@@ -23,6 +23,7 @@
 //! early writers and are not read.
 
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -201,10 +202,17 @@ impl BlobFile {
         self.file.bytes().first_chunk().copied().unwrap_or([0; UNIT as usize])
     }
 
-    /// The 64 bytes of the record at `offset`, which must have been checked.
-    pub(crate) fn record_bytes(&self, offset: u64) -> Option<[u8; UNIT as usize]> {
-        let rest = self.file.bytes().get(usize::try_from(offset).ok()?..)?;
-        rest.first_chunk().copied()
+    /// The 64 bytes of the record at `offset`. Read through the descriptor: records are scattered
+    /// over the file, and a touch of the map makes up to 2 MiB around it resident.
+    pub(crate) fn record_bytes(&self, offset: u64) -> Result<[u8; UNIT as usize], BlobProblem> {
+        let len = self.file.len();
+        if offset.checked_add(UNIT).is_none_or(|end| end > len) {
+            return Err(BlobProblem::RecordOutside(len));
+        }
+        let mut bytes = [0; UNIT as usize];
+        let read = self.file.file().read_exact_at(&mut bytes, offset);
+        read.map_err(|error| BlobProblem::Unreadable(error.kind()))?;
+        Ok(bytes)
     }
 
     fn record_at(&self, offset: u64) -> Result<BlobRecord, BlobProblem> {
@@ -215,7 +223,7 @@ impl BlobFile {
         if offset < UNIT {
             return Err(BlobProblem::Sentinel(u32_at(&self.header(), 0)));
         }
-        let bytes = self.record_bytes(offset).ok_or(BlobProblem::RecordOutside(len))?;
+        let bytes = self.record_bytes(offset)?;
         let sentinel = u32_at(&bytes, 0);
         if sentinel != SENTINEL {
             return Err(BlobProblem::Sentinel(sentinel));

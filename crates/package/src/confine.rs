@@ -22,6 +22,22 @@ pub(crate) fn resolve(
         }
         _ => OpenError::io(&path, error),
     })?;
+    inside(root, name, real)
+}
+
+/// The real path that `name` below `folder` would have if it were made: the part that exists is
+/// resolved, and must end inside `root`.
+pub(crate) fn resolve_new(root: &Path, folder: &Path, name: &str) -> Result<PathBuf, OpenError> {
+    let path: PathBuf = folder.join(relative(root, name)?).components().collect();
+    for above in path.ancestors() {
+        if let (Ok(real), Ok(rest)) = (above.canonicalize(), path.strip_prefix(above)) {
+            return Ok(inside(root, name, real)?.join(rest));
+        }
+    }
+    Err(OpenError::new(root, OpenProblem::Leaves(name.to_owned())))
+}
+
+fn inside(root: &Path, name: &str, real: PathBuf) -> Result<PathBuf, OpenError> {
     if real.starts_with(root) {
         return Ok(real);
     }

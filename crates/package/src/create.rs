@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::chunk::{ByteStream, Chunk, total_len};
 use crate::error::{WriteError, WriteProblem};
 use crate::file::SourceFile;
+use crate::options::WriteOptions;
 
 /// Pieces are gathered up to this many bytes before they are written.
 const BUFFER: usize = 256 << 10;
@@ -16,21 +17,30 @@ const BUFFER: usize = 256 << 10;
 const LONG_COPY: u64 = 128 << 10;
 /// Sharing blocks with the input is tried from here on.
 const CLONE: u64 = 1 << 20;
+/// One call copies at most this much, so that progress is seen.
+#[cfg(target_os = "linux")]
+const STEP: u64 = 64 << 20;
 
 /// Makes the file `path`, which must not exist. Copies with a `mode` of permission bits, less what
 /// the process's mask takes away. Gives its length.
-pub(crate) fn create(path: &Path, chunks: &[Chunk], mode: u32, fsync: bool) -> Result<u64, WriteError> {
+pub(crate) fn create(
+    path: &Path,
+    chunks: &[Chunk],
+    mode: u32,
+    options: &WriteOptions,
+) -> Result<u64, WriteError> {
     let total = total_len(chunks).ok_or_else(|| WriteError::new(path, WriteProblem::TooLong))?;
     for chunk in chunks {
-        if let Chunk::Copy { file, .. } = chunk {
-            unchanged(path, file)?;
+        if let Chunk::Copy { file, range } = chunk {
+            file.slice(range.clone()).map_err(|error| WriteError::new(path, WriteProblem::Input(error)))?;
         }
     }
     let (file, cloned) = match cloned_base(path, chunks, mode, total) {
         Some((file, at)) => (file, Some(at)),
         None => (new_file(path, mode).map_err(|error| WriteError::io(path, "create", error))?, None),
     };
-    let mut sink = Sink { path, file: &file, buffer: Vec::with_capacity(BUFFER), at: 0 };
+    let buffer = Vec::with_capacity(total.min(BUFFER as u64) as usize);
+    let mut sink = Sink { path, file: &file, buffer, at: 0, reported: 0, options };
     for (index, chunk) in chunks.iter().enumerate() {
         match chunk {
             _ if cloned == Some(index) => sink.skip(chunk.byte_len())?,
@@ -40,22 +50,33 @@ pub(crate) fn create(path: &Path, chunks: &[Chunk], mode: u32, fsync: bool) -> R
         }
     }
     sink.flush()?;
-    if fsync {
+    sink.report();
+    unchanged(path, chunks)?;
+    if options.fsync {
         file.sync_all().map_err(|error| WriteError::io(path, "make durable", error))?;
     }
     Ok(total)
 }
 
-/// Refuses an input that is no longer what was read.
-fn unchanged(output: &Path, file: &SourceFile) -> Result<(), WriteError> {
-    match file.has_changed() {
-        Ok(false) => Ok(()),
-        Ok(true) => {
-            let problem = WriteProblem::SourceChanged(file.path().to_owned());
-            Err(WriteError::new(output, problem))
+/// Refuses inputs that are no longer what was read. Asked after copying, so that changes while it
+/// went on are seen too.
+fn unchanged(output: &Path, chunks: &[Chunk]) -> Result<(), WriteError> {
+    let mut last: Option<&Arc<SourceFile>> = None;
+    for chunk in chunks {
+        let Chunk::Copy { file, .. } = chunk else { continue };
+        if last.replace(file).is_some_and(|last| Arc::ptr_eq(last, file)) {
+            continue;
         }
-        Err(error) => Err(WriteError::io(file.path(), "check the input", error)),
+        match file.has_changed() {
+            Ok(false) => {}
+            Ok(true) => {
+                let problem = WriteProblem::SourceChanged(file.path().to_owned());
+                return Err(WriteError::new(output, problem));
+            }
+            Err(error) => return Err(WriteError::io(file.path(), "check the input", error)),
+        }
     }
+    Ok(())
 }
 
 fn new_file(path: &Path, mode: u32) -> io::Result<File> {
@@ -116,17 +137,15 @@ fn clone_file(source: &SourceFile, path: &Path, mode: u32) -> Option<File> {
     open().inspect_err(|_| drop(std::fs::remove_file(path))).ok()
 }
 
-#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
-fn clone_file(_: &SourceFile, _: &Path, _: u32) -> Option<File> {
-    None
-}
-
 /// A file that grows, with a buffer for short pieces.
 struct Sink<'a> {
     path: &'a Path,
     file: &'a File,
     buffer: Vec<u8>,
     at: u64,
+    /// Bytes that progress was told of.
+    reported: u64,
+    options: &'a WriteOptions,
 }
 
 impl Sink<'_> {
@@ -138,7 +157,15 @@ impl Sink<'_> {
         let mut file = self.file;
         file.write_all(&self.buffer).map_err(|error| self.error(error))?;
         self.buffer.clear();
+        self.report();
         Ok(())
+    }
+
+    fn report(&mut self) {
+        if let Some(progress) = &self.options.progress {
+            progress.add(self.at.saturating_sub(self.reported));
+            self.reported = self.at;
+        }
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
@@ -158,6 +185,7 @@ impl Sink<'_> {
     fn skip(&mut self, len: u64) -> Result<(), WriteError> {
         self.flush()?;
         self.at += len;
+        self.report();
         let mut file = self.file;
         file.seek(SeekFrom::Start(self.at)).map_err(|error| self.error(error))?;
         Ok(())
@@ -167,9 +195,7 @@ impl Sink<'_> {
         let mut start = start;
         if end.saturating_sub(start) >= LONG_COPY {
             self.flush()?;
-            let copied = self.copy_by_system(source, start, end)?;
-            self.at += copied;
-            start += copied;
+            start = self.copy_by_system(source, start, end)?;
         }
         while start < end {
             if self.buffer.len() == BUFFER {
@@ -195,20 +221,24 @@ impl Sink<'_> {
         Ok(())
     }
 
-    /// Copies inside the kernel. Gives how far it came: less than everything where the two files
-    /// lie on file systems that cannot do it.
+    /// Copies inside the kernel. Gives where it stopped: before `end` where the two files lie on
+    /// file systems that cannot do it.
     #[cfg(target_os = "linux")]
-    fn copy_by_system(&self, source: &SourceFile, start: u64, end: u64) -> Result<u64, WriteError> {
+    fn copy_by_system(&mut self, source: &SourceFile, start: u64, end: u64) -> Result<u64, WriteError> {
+        use rustix::fs::copy_file_range;
         use rustix::io::Errno;
 
-        const STEP: u64 = 1 << 30;
         let mut from = start;
         while from < end {
             let step = (end - from).min(STEP) as usize;
-            match rustix::fs::copy_file_range(source.file(), Some(&mut from), self.file, None, step) {
+            match copy_file_range(source.file(), Some(&mut from), self.file, None, step) {
                 // The end of the input, too early: the buffered copy reports it.
                 Ok(0) => break,
-                Ok(_) | Err(Errno::INTR) => {}
+                Ok(copied) => {
+                    self.at += copied as u64;
+                    self.report();
+                }
+                Err(Errno::INTR) => {}
                 Err(
                     Errno::XDEV
                     | Errno::INVAL
@@ -221,12 +251,12 @@ impl Sink<'_> {
                 Err(error) => return Err(self.error(error.into())),
             }
         }
-        Ok(from - start)
+        Ok(from)
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn copy_by_system(&self, _: &SourceFile, _: u64, _: u64) -> Result<u64, WriteError> {
-        Ok(0)
+    fn copy_by_system(&mut self, _: &SourceFile, start: u64, _: u64) -> Result<u64, WriteError> {
+        Ok(start)
     }
 
     fn stream(&mut self, stream: &dyn ByteStream) -> Result<(), WriteError> {

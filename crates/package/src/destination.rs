@@ -8,54 +8,10 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{WriteError, WriteProblem};
 use crate::file::FileId;
+use crate::options::WriteOptions;
 use crate::package::MANIFEST;
 use crate::staging;
 use crate::walk::{Kind, walk};
-
-/// How an output is written.
-///
-/// ```
-/// let options = coreml_package::WriteOptions::new().force(true).input("model.mlpackage");
-/// assert!(options.force);
-/// ```
-#[derive(Debug, Clone, Default)]
-#[non_exhaustive]
-pub struct WriteOptions {
-    /// Replace a model that is there.
-    pub force: bool,
-    /// Wait until the output is on the disk, so that it survives a loss of power.
-    pub fsync: bool,
-    /// What must not be hit, beyond the base and the files that chunks copy from.
-    pub inputs: Vec<PathBuf>,
-}
-
-impl WriteOptions {
-    /// Replaces nothing, waits for nothing.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Sets [`WriteOptions::force`].
-    #[must_use]
-    pub fn force(mut self, force: bool) -> Self {
-        self.force = force;
-        self
-    }
-
-    /// Sets [`WriteOptions::fsync`].
-    #[must_use]
-    pub fn fsync(mut self, fsync: bool) -> Self {
-        self.fsync = fsync;
-        self
-    }
-
-    /// Adds to [`WriteOptions::inputs`].
-    #[must_use]
-    pub fn input(mut self, path: impl Into<PathBuf>) -> Self {
-        self.inputs.push(path.into());
-        self
-    }
-}
 
 /// Whether an output is one file or a folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -107,11 +63,11 @@ impl Destination {
         let error = |problem| WriteError::new(given, problem);
         let is_link = given.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
         let path = match given.canonicalize() {
-            Ok(real) if is_link => real,
+            Ok(real) => real,
             Err(_) if is_link => {
                 return Err(error(WriteProblem::NotReplaceable("a link to nothing")));
             }
-            _ => given.to_owned(),
+            Err(_) => given.to_owned(),
         };
         let name = path.file_name().ok_or_else(|| error(WriteProblem::NoName))?.to_owned();
         let parent = match path.parent() {

@@ -115,8 +115,8 @@ pub enum OpenProblem {
     /// A manifest made for a later format.
     #[error("file format version {0} is not known, only 1.x is")]
     FormatVersion(String),
-    /// A path that could name something outside the package.
-    #[error("the path {0:?} leaves the package")]
+    /// A path that is absolute, has `..` in it, or names nothing: it could lead out of the package.
+    #[error("{0:?} is no path inside the package")]
     Leaves(String),
     /// A symbolic link that ends outside the package.
     #[error("{name:?} is a symbolic link to {}, which is outside the package", target.display())]
@@ -134,6 +134,9 @@ pub enum OpenProblem {
         /// The path as written there.
         name: String,
     },
+    /// A weight file that is to be written twice, or over another file of the package.
+    #[error("{0:?} names a file that is also written under another name")]
+    Clash(String),
     /// A reference to a weight file in a form that is not understood.
     #[error("the weight file reference {0:?} is not understood")]
     WeightReference(String),
@@ -221,6 +224,9 @@ pub enum BlobProblem {
     /// A metadata record that does not lie inside the file.
     #[error("the metadata record lies outside the file, which has {0} bytes")]
     RecordOutside(u64),
+    /// A metadata record that the operating system does not give us.
+    #[error("the metadata record cannot be read: {0}")]
+    Unreadable(io::ErrorKind),
     /// A metadata record or data that does not start at a multiple of 64.
     #[error("{what} starts at {offset}, which is not a multiple of 64")]
     Misaligned {
@@ -284,6 +290,16 @@ impl WriteError {
 
     pub(crate) fn io(path: impl Into<PathBuf>, action: &'static str, source: io::Error) -> Self {
         Self::new(path, WriteProblem::Io { action, source })
+    }
+
+    /// The same error of the place below `to` that corresponds to its place below `from`.
+    pub(crate) fn moved(mut self, from: &Path, to: &Path) -> Self {
+        match self.path.strip_prefix(from) {
+            Ok(rest) if rest.as_os_str().is_empty() => self.path = to.to_owned(),
+            Ok(rest) => self.path = to.join(rest),
+            Err(_) => {}
+        }
+        self
     }
 
     /// The output, or the file of it that failed.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::error::{OpenError, OpenProblem};
-use crate::map::map_file;
+use crate::map::{Access, FileMap};
 
 /// Device and inode: two paths with the same identity are the same file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -27,11 +27,14 @@ impl FileId {
 /// A regular file that is open for reading, with its bytes mapped.
 ///
 /// Slices of [`SourceFile::bytes`] share the map and stay valid after the `SourceFile` is dropped.
-/// Reading a slice makes only the touched pages resident; the map is advised for random access.
+/// Reading a slice makes what is touched resident, and some around it: up to 2 MiB for each touch,
+/// where the system holds the file in large pages. Whoever looks into many places of a large file
+/// calls [`SourceFile::release`] from time to time.
 #[derive(Debug)]
 pub struct SourceFile {
     path: PathBuf,
     file: File,
+    map: FileMap,
     bytes: Bytes,
     stamp: Stamp,
     mode: u32,
@@ -95,10 +98,12 @@ impl SourceFile {
             .ok()
             .filter(|&len| len <= isize::MAX.cast_unsigned())
             .ok_or_else(|| OpenError::new(path, OpenProblem::TooLarge(metadata.len())))?;
-        let bytes = map_file(&file, len).map_err(|error| OpenError::io(path, error))?;
+        let map = FileMap::new(&file, len).map_err(|error| OpenError::io(path, error))?;
+        let bytes = map.bytes();
         Ok(Arc::new(Self {
             path: path.to_owned(),
             file,
+            map,
             bytes,
             stamp: Stamp::of(&metadata),
             mode: metadata.mode(),
@@ -164,6 +169,17 @@ impl SourceFile {
         let start = part.as_ptr().addr().checked_sub(self.bytes.as_ptr().addr())?;
         let end = start.checked_add(part.len())?;
         (end <= self.bytes.len()).then_some(start as u64..end as u64)
+    }
+
+    /// Tells the system how the map is going to be read.
+    pub fn advise(&self, access: Access) {
+        self.map.advise(access);
+    }
+
+    /// Gives back the memory of all pages that were read through the map. They stay in the
+    /// system's cache and are mapped again when they are read again.
+    pub fn release(&self) {
+        self.map.release();
     }
 
     pub(crate) fn file(&self) -> &File {

@@ -58,6 +58,10 @@ struct Entries<'a> {
 impl Manifest {
     pub(crate) fn parse(raw: Bytes) -> Result<Self, ManifestProblem> {
         let broken = |text: &str| ManifestProblem::Broken(text.to_owned());
+        // Serde would also take a list for a struct, field by field.
+        if raw.trim_ascii_start().first() == Some(&b'[') {
+            return Err(broken("a list in place of an object"));
+        }
         let parsed: Parsed =
             serde_json::from_slice(&raw).map_err(|error| ManifestProblem::Broken(error.to_string()))?;
         let version = parsed.file_format_version.ok_or_else(|| broken("no fileFormatVersion"))?;

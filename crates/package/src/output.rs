@@ -6,16 +6,14 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use sha2::{Digest, Sha256};
-
 use crate::chunk::Chunk;
-use crate::confine;
+use crate::contents::{Changed, changed_files, new_files};
 use crate::create::create;
-use crate::destination::{Destination, OutputKind, WriteOptions};
+use crate::destination::{Destination, OutputKind};
 use crate::error::{OpenError, OpenProblem, WriteError, WriteProblem};
 use crate::file::SourceFile;
-use crate::manifest::{Manifest, ManifestItem, ManifestProblem, derived_identifier};
-use crate::package::{DATA, MANIFEST, Package};
+use crate::options::WriteOptions;
+use crate::package::Package;
 use crate::plan::WeightLayout;
 use crate::source::Source;
 use crate::staging::Staging;
@@ -23,8 +21,6 @@ use crate::walk::{Kind, walk};
 
 const FILE_MODE: u32 = 0o666;
 const FOLDER_MODE: u32 = 0o777;
-const AUTHOR: &str = "com.apple.CoreML";
-const MODEL: &str = "com.apple.CoreML/model.mlmodel";
 
 /// What a finished output is like.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +41,9 @@ pub struct PackageOutput<'a> {
     /// The model file.
     pub model: Vec<Chunk>,
     /// Weight files that are new or changed, by the reference that the specification uses, such
-    /// as `@model_path/weights/weight.bin`. Others of the base are copied as they are.
+    /// as `@model_path/weights/weight.bin`. Others of the base are copied as they are. Two
+    /// references to one file must not both be here; [`Package::weight_file`] gives the same file
+    /// for both.
     pub weights: BTreeMap<String, WeightLayout>,
 }
 
@@ -80,7 +78,7 @@ pub fn write_model_file(
         _ => None,
     });
     publish(output.as_ref(), OutputKind::ModelFile, &options, |new| {
-        create(new, chunks, mode.unwrap_or(FILE_MODE), options.fsync)
+        create(new, chunks, mode.unwrap_or(FILE_MODE), &options)
     })
 }
 
@@ -116,9 +114,7 @@ pub fn copy(
         Source::Compiled(compiled) => compiled.root(),
     };
     let options = options.clone().input(root);
-    publish(output, OutputKind::Package, &options, |new| {
-        copy_folder(root, new, BTreeMap::new(), options.fsync)
-    })
+    publish(output, OutputKind::Package, &options, |new| copy_folder(root, new, BTreeMap::new(), &options))
 }
 
 /// Writes a `.mlpackage` folder.
@@ -167,135 +163,14 @@ pub fn write_package(
         None => (None, new_files(package).map_err(input)?),
     };
     publish(output, OutputKind::Package, &options, |new| match root {
-        Some(root) => copy_folder(root, new, changed, options.fsync),
+        Some(root) => copy_folder(root, new, changed, &options),
         None => {
             make_folder(new, FOLDER_MODE)?;
-            let bytes = write_files(new, changed, options.fsync)?;
-            sync_folders(new, options.fsync)?;
+            let bytes = write_files(new, changed, &options)?;
+            sync_folders(new, &options)?;
             Ok(bytes)
         }
     })
-}
-
-/// A file of a package that is not copied, by its path in the package.
-type Changed<'a> = BTreeMap<PathBuf, NewFile<'a>>;
-
-enum NewFile<'a> {
-    Chunks(&'a [Chunk]),
-    Text(Chunk),
-}
-
-impl NewFile<'_> {
-    fn chunks(&self) -> &[Chunk] {
-        match self {
-            Self::Chunks(chunks) => chunks,
-            Self::Text(chunk) => std::slice::from_ref(chunk),
-        }
-    }
-}
-
-/// What differs from the base, by paths in which links are resolved.
-fn changed_files<'a>(base: &Package, package: &'a PackageOutput<'_>) -> Result<Changed<'a>, OpenError> {
-    let root = base.root();
-    let inside = |path: &Path| path.strip_prefix(root).unwrap_or(path).to_owned();
-    let mut changed = Changed::new();
-    changed.insert(inside(base.model_path()), NewFile::Chunks(&package.model));
-    let mut uncovered = Vec::new();
-    for (reference, layout) in &package.weights {
-        let path = match base.weights().real_path(reference) {
-            Ok(real) => inside(&real),
-            Err(error) if matches!(error.problem(), OpenProblem::MissingItem { .. }) => {
-                let name = confine::weight_path(root, reference)?;
-                inside(base.weights().model_folder()).join(confine::relative(root, name)?)
-            }
-            Err(error) => return Err(error),
-        };
-        let item = path.strip_prefix(DATA).ok().and_then(Path::to_str);
-        if let Some(item) = item.filter(|item| !base.manifest().covers(item)) {
-            uncovered.push(item.to_owned());
-        }
-        changed.insert(path, NewFile::Chunks(layout.chunks()));
-    }
-    if !uncovered.is_empty() {
-        let mut manifest = base.manifest().clone();
-        let digest = digest(package);
-        for path in uncovered {
-            if !manifest.covers(&path) {
-                let item = weight_item(&path);
-                let id = derived_identifier(&item.path, &digest);
-                manifest = manifest.with_item(&id, &item).map_err(|problem| {
-                    let (ManifestProblem::Broken(text) | ManifestProblem::Version(text)) = problem;
-                    OpenError::new(base.manifest_path(), OpenProblem::Manifest(text))
-                })?;
-            }
-        }
-        let text = Chunk::Bytes(manifest.raw().clone());
-        changed.insert(inside(base.manifest_path()), NewFile::Text(text));
-    }
-    Ok(changed)
-}
-
-/// The files of a package without a base.
-fn new_files<'a>(package: &'a PackageOutput<'_>) -> Result<Changed<'a>, OpenError> {
-    let data = Path::new(DATA);
-    let digest = digest(package);
-    let mut items = BTreeMap::new();
-    let root_id = derived_identifier(MODEL, &digest);
-    let model = ManifestItem {
-        path: MODEL.to_owned(),
-        name: "model.mlmodel".to_owned(),
-        author: AUTHOR.to_owned(),
-        description: "CoreML Model Specification".to_owned(),
-    };
-    items.insert(root_id.clone(), model);
-    let mut changed = Changed::new();
-    changed.insert(data.join(MODEL), NewFile::Chunks(&package.model));
-    for (reference, layout) in &package.weights {
-        let name = confine::weight_path(data, reference)?;
-        let name = confine::relative(data, name)?;
-        let path = Path::new(AUTHOR).join(name);
-        let item = weight_item(&path.to_string_lossy());
-        items.insert(derived_identifier(&item.path, &digest), item);
-        changed.insert(data.join(path), NewFile::Chunks(layout.chunks()));
-    }
-    let manifest = Chunk::Bytes(Manifest::create(&root_id, &items));
-    changed.insert(PathBuf::from(MANIFEST), NewFile::Text(manifest));
-    Ok(changed)
-}
-
-/// The manifest item for a weight file: the folder below the author's that it lies in, as
-/// coremltools has it, or the file itself where there is no such folder.
-fn weight_item(path: &str) -> ManifestItem {
-    let parts: Vec<&str> = path.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
-    let depth = parts.len().min(2);
-    let head = parts.get(..depth).unwrap_or_default();
-    ManifestItem {
-        path: head.join("/"),
-        name: head.last().copied().unwrap_or_default().to_owned(),
-        author: AUTHOR.to_owned(),
-        description: "CoreML Model Weights".to_owned(),
-    }
-}
-
-/// What identifiers of new items derive from: the bytes of the model that stand in memory, and
-/// the place and length of everything else. Weights are not read.
-fn digest(package: &PackageOutput<'_>) -> Sha256 {
-    let mut digest = Sha256::new();
-    for chunk in &package.model {
-        match chunk {
-            Chunk::Bytes(bytes) => digest.update(bytes),
-            Chunk::Copy { range, .. } => {
-                digest.update(range.start.to_le_bytes());
-                digest.update(range.end.to_le_bytes());
-            }
-            Chunk::Stream(stream) => digest.update(stream.byte_len().to_le_bytes()),
-        }
-    }
-    for (reference, layout) in &package.weights {
-        digest.update(reference.as_bytes());
-        digest.update(layout.byte_len().to_le_bytes());
-    }
-    digest
 }
 
 /// Everything that chunks copy from is an input.
@@ -320,12 +195,15 @@ fn publish(
     make: impl FnOnce(&Path) -> Result<u64, WriteError>,
 ) -> Result<Written, WriteError> {
     let destination = Destination::locate(output)?;
+    // Before anything is touched, and again, as there may be more to be seen after a recovery.
+    destination.check(kind, options)?;
     destination.recover()?;
     destination.check(kind, options)?;
     let error = |action| move |source| WriteError::io(output, action, source);
     let staging = Staging::create(&destination.parent, &destination.name)
         .map_err(error("make a folder for temporary files"))?;
-    let bytes = make(&staging.new_entry())?;
+    let new = staging.new_entry();
+    let bytes = make(&new).map_err(|error| error.moved(&new, output))?;
     // Again, as making it took time.
     let path = destination.path();
     if destination.check(kind, options)? {
@@ -343,7 +221,12 @@ fn publish(
 }
 
 /// Copies a folder, with `changed` files in place of, or beside, those that are there.
-fn copy_folder(from: &Path, to: &Path, mut changed: Changed<'_>, fsync: bool) -> Result<u64, WriteError> {
+fn copy_folder(
+    from: &Path,
+    to: &Path,
+    mut changed: Changed<'_>,
+    options: &WriteOptions,
+) -> Result<u64, WriteError> {
     let read = |path: &Path| {
         let path = path.to_owned();
         move |source| WriteError::io(path, "read", source)
@@ -363,11 +246,11 @@ fn copy_folder(from: &Path, to: &Path, mut changed: Changed<'_>, fsync: bool) ->
             }
             Kind::File => {
                 bytes += match changed.remove(&item.path) {
-                    Some(new) => create(&target, new.chunks(), mode, fsync)?,
+                    Some(new) => create(&target, new.chunks(), mode, options)?,
                     None => {
                         let file = SourceFile::open(&source)
                             .map_err(|error| WriteError::new(&target, WriteProblem::Input(error)))?;
-                        create(&target, &[Chunk::whole(&file)], mode, fsync)?
+                        create(&target, &[Chunk::whole(&file)], mode, options)?
                     }
                 }
             }
@@ -377,13 +260,13 @@ fn copy_folder(from: &Path, to: &Path, mut changed: Changed<'_>, fsync: bool) ->
             }
         }
     }
-    bytes += write_files(to, changed, fsync)?;
-    sync_folders(to, fsync)?;
+    bytes += write_files(to, changed, options)?;
+    sync_folders(to, options)?;
     Ok(bytes)
 }
 
 /// Writes files that are new, with the folders above them.
-fn write_files(root: &Path, files: Changed<'_>, fsync: bool) -> Result<u64, WriteError> {
+fn write_files(root: &Path, files: Changed<'_>, options: &WriteOptions) -> Result<u64, WriteError> {
     let mut bytes = 0;
     for (path, file) in files {
         let target = root.join(path);
@@ -391,7 +274,7 @@ fn write_files(root: &Path, files: Changed<'_>, fsync: bool) -> Result<u64, Writ
             let made = DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder);
             made.map_err(|error| WriteError::io(folder, "make the folder", error))?;
         }
-        bytes += create(&target, file.chunks(), FILE_MODE, fsync)?;
+        bytes += create(&target, file.chunks(), FILE_MODE, options)?;
     }
     Ok(bytes)
 }
@@ -403,8 +286,8 @@ fn make_folder(path: &Path, mode: u32) -> Result<(), WriteError> {
 }
 
 /// Makes the entries of every folder below `root` durable; files are already.
-fn sync_folders(root: &Path, fsync: bool) -> Result<(), WriteError> {
-    if !fsync {
+fn sync_folders(root: &Path, options: &WriteOptions) -> Result<(), WriteError> {
+    if !options.fsync {
         return Ok(());
     }
     let items = walk(root).map_err(|error| WriteError::io(root, "read", error))?;

@@ -32,6 +32,23 @@ impl Package {
     /// # Errors
     /// The manifest is missing or broken, a path in it leaves the package or names nothing, or the
     /// model file cannot be read or is empty.
+    ///
+    /// ```
+    /// # use coreml_package::{Chunk, PackageOutput, WriteOptions, write_package};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let folder = tempfile::tempdir()?;
+    /// # let path = folder.path().join("a.mlpackage");
+    /// # let mut output = PackageOutput::default();
+    /// # output.model.push(Chunk::Bytes("\x08\x07".into()));
+    /// # write_package(&path, &output, &WriteOptions::new())?;
+    /// let package = coreml_package::Package::open(&path)?;
+    /// assert_eq!(&package.model().bytes()[..], b"\x08\x07");
+    /// let item = package.manifest().root().expect("every manifest names a model");
+    /// assert_eq!(item.path, "com.apple.CoreML/model.mlmodel");
+    /// assert!(package.weight_file("@model_path/../../Manifest.json").is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let path = path.as_ref();
         let root = path.canonicalize().map_err(|error| OpenError::io(path, error))?;

@@ -1,19 +1,19 @@
 //! The layout of a weight file to be written: what stays, what moves, what is new.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::blob::{BlobFile, BlobRecord, UNIT, align, encode_header, encode_record, moved_record};
 use crate::chunk::{ByteStream, Chunk};
+use crate::dedup::Dedup;
 use crate::dtype::BlobType;
 use crate::error::{BlobError, BlobProblem};
+use crate::file::SourceFile;
 
 /// Compaction pays where more than this share of the file is dead …
-const DEAD_PERCENT: u64 = 5;
+const DEAD_PERCENT: u128 = 5;
 /// … and more than this many bytes.
 const DEAD_BYTES: u64 = 1 << 20;
 
@@ -51,7 +51,7 @@ impl From<Arc<dyn ByteStream>> for BlobData {
 }
 
 impl BlobData {
-    fn byte_len(&self) -> u64 {
+    pub(crate) fn byte_len(&self) -> u64 {
         match self {
             Self::Bytes(bytes) => bytes.len() as u64,
             Self::Stream(stream) => stream.byte_len(),
@@ -90,25 +90,26 @@ pub struct WeightPlan {
     base: Option<Arc<BlobFile>>,
     live: Option<BTreeSet<u64>>,
     new: Vec<NewBlob>,
-    seen: HashMap<(BlobType, u8, u64), Alike>,
-}
-
-/// Appended blobs of one type, padding and length. Contents are hashed only from the second on.
-struct Alike {
-    first: BlobId,
-    by_hash: Option<HashMap<u64, Vec<BlobId>>>,
-    streams: Vec<BlobId>,
+    origins: Vec<Arc<SourceFile>>,
+    seen: Dedup,
 }
 
 impl WeightPlan {
     /// A plan that starts from an earlier weight file, or from nothing.
     pub fn new(base: Option<Arc<BlobFile>>) -> Self {
-        Self { base, live: None, new: Vec::new(), seen: HashMap::new() }
+        let origins = base.iter().map(|base| Arc::clone(base.file())).collect();
+        Self { base, live: None, new: Vec::new(), origins, seen: Dedup::default() }
     }
 
     /// The file that the plan starts from.
     pub fn base(&self) -> Option<&Arc<BlobFile>> {
         self.base.as_ref()
+    }
+
+    /// Names an input whose map slices may be appended, such as a NeuralNetwork file whose weights
+    /// become blobs: they are then copied by the system. The base need not be named.
+    pub fn copies_from(&mut self, file: &Arc<SourceFile>) {
+        self.origins.push(Arc::clone(file));
     }
 
     /// From now on only blobs named by [`WeightPlan::keep`] are live. To be called where every
@@ -124,7 +125,7 @@ impl WeightPlan {
     pub fn keep(&mut self, offset: u64) -> Result<(), BlobError> {
         let Some(base) = &self.base else {
             let problem = BlobProblem::NoBase;
-            return Err(BlobError { path: "weights".into(), offset, problem });
+            return Err(BlobError { path: "the new weight file".into(), offset, problem });
         };
         base.record(offset)?;
         self.live.get_or_insert_default().insert(offset);
@@ -152,20 +153,9 @@ impl WeightPlan {
             return Err(BlobProblem::Size { dtype, size, padding_bits: u64::from(padding_bits) });
         }
         let id = BlobId(u32::try_from(self.new.len()).map_err(|_| BlobProblem::TooMany)?);
-        match self.seen.entry((dtype, padding_bits, size)) {
-            Entry::Vacant(entry) => {
-                let alike = Alike { first: id, by_hash: None, streams: Vec::new() };
-                let alike = entry.insert(alike);
-                if let BlobData::Stream(_) = data {
-                    alike.streams.push(id);
-                    alike.by_hash = Some(HashMap::new());
-                }
-            }
-            Entry::Occupied(mut entry) => {
-                if let Some(earlier) = entry.get_mut().find_or_add(&self.new, &data, id) {
-                    return Ok(earlier);
-                }
-            }
+        let earlier = self.seen.find_or_add(dtype, padding_bits, &data, id.0);
+        if earlier != id.0 {
+            return Ok(BlobId(earlier));
         }
         self.new.push(NewBlob { dtype, padding_bits, data });
         Ok(id)
@@ -180,7 +170,7 @@ impl WeightPlan {
             (Some(base), Some(live)) => Compacted::new(base, live)?.filter(|compacted| {
                 let len = base.file().len();
                 let dead = len.saturating_sub(compacted.end);
-                dead > DEAD_BYTES && dead > len / 100 * DEAD_PERCENT
+                dead > DEAD_BYTES && u128::from(dead) * 100 > u128::from(len) * DEAD_PERCENT
             }),
             _ => None,
         };
@@ -216,51 +206,10 @@ impl WeightPlan {
         let header = encode_header(base.map(|base| base.header()), total.ok_or(BlobProblem::TooMany)?);
         layout.chunks.insert(0, Chunk::Bytes(Bytes::copy_from_slice(&header)));
         for blob in self.new {
-            layout.append(blob, base)?;
+            layout.append(blob, &self.origins)?;
         }
         Ok(layout)
     }
-}
-
-impl Alike {
-    /// An earlier blob with this content; otherwise `id` is noted as its holder.
-    fn find_or_add(&mut self, new: &[NewBlob], data: &BlobData, id: BlobId) -> Option<BlobId> {
-        let content = |id: BlobId| new.get(id.0 as usize).map(|blob| &blob.data);
-        match data {
-            BlobData::Stream(stream) => {
-                let same = |&earlier: &BlobId| matches!(content(earlier), Some(BlobData::Stream(e)) if Arc::ptr_eq(e, stream));
-                let earlier = self.streams.iter().copied().find(same);
-                if earlier.is_none() {
-                    self.streams.push(id);
-                }
-                earlier
-            }
-            BlobData::Bytes(bytes) => {
-                let first = self.first;
-                let by_hash = self.by_hash.get_or_insert_with(|| {
-                    let mut by_hash = HashMap::new();
-                    if let Some(BlobData::Bytes(bytes)) = content(first) {
-                        by_hash.insert(hash(bytes), vec![first]);
-                    }
-                    by_hash
-                });
-                let holders = by_hash.entry(hash(bytes)).or_default();
-                let same =
-                    |&earlier: &BlobId| matches!(content(earlier), Some(BlobData::Bytes(e)) if e == bytes);
-                let earlier = holders.iter().copied().find(same);
-                if earlier.is_none() {
-                    holders.push(id);
-                }
-                earlier
-            }
-        }
-    }
-}
-
-fn hash(bytes: &[u8]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    bytes.hash(&mut hasher);
-    hasher.finish()
 }
 
 /// The old blobs that stay, moved together.
@@ -275,7 +224,7 @@ impl Compacted {
     fn new(base: &Arc<BlobFile>, live: &BTreeSet<u64>) -> Result<Option<Self>, BlobProblem> {
         let mut this = Self { chunks: Vec::new(), moved: BTreeMap::new(), end: UNIT };
         for &offset in live {
-            let (Ok(record), Some(bytes)) = (base.record(offset), base.record_bytes(offset)) else {
+            let (Ok(record), Ok(bytes)) = (base.record(offset), base.record_bytes(offset)) else {
                 return Ok(None);
             };
             this.push(base, record, bytes)?;
@@ -341,7 +290,7 @@ impl WeightLayout {
         &self.chunks
     }
 
-    fn append(&mut self, blob: NewBlob, base: Option<&Arc<BlobFile>>) -> Result<(), BlobProblem> {
+    fn append(&mut self, blob: NewBlob, origins: &[Arc<SourceFile>]) -> Result<(), BlobProblem> {
         let at = align(self.end).ok_or(BlobProblem::TooLong)?;
         pad(&mut self.chunks, at - self.end);
         let data = at.checked_add(UNIT).ok_or(BlobProblem::TooLong)?;
@@ -351,7 +300,8 @@ impl WeightLayout {
         self.chunks.push(match blob.data {
             BlobData::Stream(stream) => Chunk::Stream(stream),
             BlobData::Bytes(bytes) => {
-                match base.and_then(|base| Some((base.file(), base.file().range_of(&bytes)?))) {
+                let found = origins.iter().find_map(|file| Some((file, file.range_of(&bytes)?)));
+                match found {
                     Some((file, range)) => Chunk::Copy { file: Arc::clone(file), range },
                     None => Chunk::Bytes(bytes),
                 }

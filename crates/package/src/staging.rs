@@ -241,3 +241,74 @@ fn unsupported(error: rustix::io::Errno) -> bool {
     use rustix::io::Errno;
     [Errno::NOSYS, Errno::INVAL, Errno::NOTSUP, Errno::OPNOTSUPP].contains(&error)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder_with(path: &Path, content: &str) {
+        fs::create_dir(path).unwrap();
+        fs::write(path.join("file"), content).unwrap();
+    }
+
+    fn content(path: &Path) -> String {
+        fs::read_to_string(path.join("file")).unwrap()
+    }
+
+    #[test]
+    fn replacing_in_two_steps() {
+        let parent = tempfile::tempdir().unwrap();
+        let (name, output) = (OsStr::new("out"), parent.path().join("out"));
+        folder_with(&output, "old");
+        let staging = Staging::create(parent.path(), name).unwrap();
+        folder_with(&staging.new_entry(), "new");
+        staging.publish_over_in_two_steps(&output).unwrap();
+        assert_eq!(content(&output), "new");
+        assert_eq!(content(&staging.folder.join("old")), "old");
+        assert_eq!(staging.finish(), None);
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_second_step_that_fails_is_taken_back() {
+        let parent = tempfile::tempdir().unwrap();
+        let (name, output) = (OsStr::new("out"), parent.path().join("out"));
+        folder_with(&output, "old");
+        let staging = Staging::create(parent.path(), name).unwrap();
+        assert!(staging.publish_over_in_two_steps(&output).is_err(), "there is no new one");
+        assert_eq!(content(&output), "old");
+        drop(staging);
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_locked_folder_is_left_alone_and_a_free_one_is_not() {
+        let parent = tempfile::tempdir().unwrap();
+        let (name, output) = (OsStr::new("out"), parent.path().join("out"));
+        let staging = Staging::create(parent.path(), name).unwrap();
+        folder_with(&staging.folder.join("old"), "old");
+        recover(parent.path(), name).unwrap();
+        assert!(!output.exists() && staging.folder.join("old").exists());
+        // What was moved aside survives even the maker's own cleaning.
+        let folder = staging.folder.clone();
+        drop(staging);
+        assert!(folder.join("old").exists());
+        recover(parent.path(), name).unwrap();
+        assert_eq!(content(&output), "old");
+        assert!(!folder.exists());
+    }
+
+    #[test]
+    fn publishing_replaces_nothing_unasked() {
+        let parent = tempfile::tempdir().unwrap();
+        let (name, output) = (OsStr::new("out"), parent.path().join("out"));
+        fs::write(&output, "there").unwrap();
+        let staging = Staging::create(parent.path(), name).unwrap();
+        fs::write(staging.new_entry(), "new").unwrap();
+        let error = staging.publish_new(&output).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read_to_string(&output).unwrap(), "there");
+        staging.publish_over(&output).unwrap();
+        assert_eq!(fs::read_to_string(&output).unwrap(), "new");
+    }
+}

@@ -40,6 +40,12 @@ impl WeightFiles {
         confine::resolve(&self.root, &self.model_folder, name, "the model")
     }
 
+    /// Where a weight file that does not exist yet is to be.
+    pub(crate) fn new_path(&self, reference: &str) -> Result<PathBuf, OpenError> {
+        let name = confine::weight_path(&self.root, reference)?;
+        confine::resolve_new(&self.root, &self.model_folder, name)
+    }
+
     pub(crate) fn model_folder(&self) -> &Path {
         &self.model_folder
     }
