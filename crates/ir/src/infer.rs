@@ -420,7 +420,8 @@ pub fn infer_op(
     Ok(OpFacts { types, ints: cx.ints_out })
 }
 
-fn note(p: &Program, op: OpId, outcome: Result<OpFacts, InferError>, out: &mut Inferred) {
+/// Records what inference says about an op beside what the file says.
+pub(crate) fn note(p: &Program, op: OpId, outcome: Result<OpFacts, InferError>, out: &mut Inferred) {
     let results = &p.op(op).results;
     let OpFacts { types, ints } = match outcome {
         Ok(x) => x,
