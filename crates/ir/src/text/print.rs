@@ -207,7 +207,10 @@ impl<'a> Printer<'a> {
     }
 
     fn constant(&self, out: &mut dyn Write, value: ValueId) -> fmt::Result {
-        self.declaration(out, value)?;
+        match self.o.style {
+            Style::Full => self.declaration(out, value)?,
+            Style::Short => self.name(out, value)?,
+        }
         out.write_str(" = const()[")?;
         let Some(c) = self.p.constant(value) else { return out.write_str("];") };
         if let ConstOrigin::ConstOp { name: Some(name) } = &c.origin

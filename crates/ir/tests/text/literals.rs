@@ -78,13 +78,13 @@ fn random_constants_are_the_same_every_time() {
 } -> (y);";
     let p = parse(source).unwrap();
     let text = print(&p, &PrintOptions::short());
-    let start = "tensor<fp16, [8, 4, 1, 17]> w = const()[val = tensor<fp16, [8, 4, 1, 17]>(BLOBFILE(length = 1088, digest = \"";
+    let start = "    w = const()[val = tensor<fp16, [8, 4, 1, 17]>(BLOBFILE(length = 1088, digest = \"";
     assert!(text.contains(start), "{text}");
     assert_eq!(print(&parse(source).unwrap(), &PrintOptions::short()), text);
     let undigested = PrintOptions { digest: false, ..PrintOptions::short() };
     assert!(print(&p, &undigested).contains("(BLOBFILE(length = 1088))"));
     let e = parse(&text).unwrap_err();
-    assert_eq!((e.line, e.column), (2, 51));
+    assert_eq!((e.line, e.column), (2, 23));
     assert!(
         e.to_string().ends_with("are not in the text (read the text together with its weight file)"),
         "{e}"
