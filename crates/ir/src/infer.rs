@@ -1,10 +1,14 @@
-//! Type inference: one op at a time, and over a program.
+//! Type inference of one op: what it may look at and what it may answer. Over a program:
+//! [`infer`].
+
+mod program;
 
 use std::sync::Arc;
 
 use anewrite_tensor::Tensor;
 use thiserror::Error;
 
+pub use self::program::{Disagreement, Inferred, infer};
 use crate::dims::{DimTable, Int};
 use crate::ids::{BlockId, OpId, Side, ValueId};
 use crate::op::{Attr, Attrs, Str};
@@ -58,6 +62,15 @@ pub struct Arg {
     pub ints: Option<Arc<[Int]>>,
 }
 
+/// What is known of one nested block of an op.
+#[derive(Clone, Debug, Default)]
+pub struct BlockTypes {
+    /// Types of its arguments.
+    pub args: Vec<Type>,
+    /// Types of its outputs.
+    pub outputs: Vec<Type>,
+}
+
 /// One op under inference: its operands, what is known of them, and where new symbols come from.
 pub struct InferCx<'a> {
     /// The op's kind.
@@ -68,8 +81,8 @@ pub struct InferCx<'a> {
     pub args: &'a [Arg],
     /// Its attributes.
     pub attrs: &'a Attrs,
-    /// Output types of its nested blocks, if it has any.
-    pub blocks: &'a [Vec<Type>],
+    /// Its nested blocks, if it has any.
+    pub blocks: &'a [BlockTypes],
     /// The program's symbols.
     pub dims: &'a mut DimTable,
     /// The types that the file states for the results; empty for new ops.
@@ -324,60 +337,6 @@ fn known_ints(t: &Tensor) -> Option<Arc<[Int]>> {
     Some(t.to_i64s().ok()?.into_iter().map(Int::Known).collect())
 }
 
-/// An op whose inferred types and stored types do not agree, or whose types cannot be inferred.
-#[derive(Clone, Debug)]
-pub struct Disagreement {
-    /// The op.
-    pub op: OpId,
-    /// Which result, where the types differ.
-    pub result: usize,
-    /// What inference says.
-    pub inferred: Result<Type, InferError>,
-}
-
-/// The outcome of inference over a program.
-#[derive(Debug, Default)]
-pub struct Inferred {
-    /// Types and integers by value.
-    pub facts: Facts,
-    /// The symbols that the types are written in.
-    pub dims: DimTable,
-    /// Where the file disagrees, in program order.
-    pub disagreements: Vec<Disagreement>,
-    /// Ops without a definition, whose results keep their stored types.
-    pub opaque: Vec<OpId>,
-    /// Results that are known more precisely than the file says.
-    pub refined: Vec<ValueId>,
-}
-
-/// Infers the types of a program's values, function by function, in program order.
-///
-/// Each unknown dim of an input gets a symbol of its own. Where inference and file disagree the stored type stays.
-pub fn infer(p: &Program, dialect: &dyn Dialect) -> Inferred {
-    let mut out = Inferred::default();
-    for (_, f) in p.functions() {
-        let opset = Opset::from_name(&f.opset).unwrap_or(Opset::Ios26);
-        infer_block(p, dialect, opset, f.body, &mut out);
-    }
-    out
-}
-
-fn infer_block(p: &Program, dialect: &dyn Dialect, opset: Opset, block: BlockId, out: &mut Inferred) {
-    for &arg in &p.block(block).args {
-        if out.facts.types[arg].is_none() {
-            let ty = with_symbols(p.ty(arg), &mut out.dims);
-            out.facts.set(arg, ty, None);
-        }
-    }
-    for op in p.ops(block) {
-        for &nested in &p.op(op).blocks {
-            infer_block(p, dialect, opset, nested, out);
-        }
-        let result = infer_op(p, dialect, opset, op, &out.facts, &mut out.dims);
-        note(p, op, result, out);
-    }
-}
-
 /// What inference says about the results of one op.
 #[derive(Clone, Debug)]
 pub struct OpFacts {
@@ -402,8 +361,7 @@ pub fn infer_op(
     let o = p.op(op);
     let args: Vec<Arg> = o.operands.iter().map(|x| facts.arg(p, x.param.clone(), x.value)).collect();
     let stored: Vec<Type> = o.results.iter().map(|&r| p.ty(r).clone()).collect();
-    let nested = |&b: &BlockId| p.block(b).outputs.iter().map(|&v| facts.ty(p, v).clone()).collect();
-    let blocks: Vec<Vec<Type>> = o.blocks.iter().map(nested).collect();
+    let blocks: Vec<BlockTypes> = o.blocks.iter().map(|&b| block_types(p, facts, b)).collect();
     let schema = dialect.schema(&o.kind, opset);
     let mut cx = InferCx {
         kind: &o.kind,
@@ -420,41 +378,10 @@ pub fn infer_op(
     Ok(OpFacts { types, ints: cx.ints_out })
 }
 
-/// Records what inference says about an op beside what the file says.
-pub(crate) fn note(p: &Program, op: OpId, outcome: Result<OpFacts, InferError>, out: &mut Inferred) {
-    let results = &p.op(op).results;
-    let OpFacts { types, ints } = match outcome {
-        Ok(x) => x,
-        Err(e) => {
-            for &r in results {
-                let ty = with_symbols(p.ty(r), &mut out.dims);
-                out.facts.set(r, ty, None);
-            }
-            match e {
-                InferError::Unknown(_) => out.opaque.push(op),
-                e => out.disagreements.push(Disagreement { op, result: 0, inferred: Err(e) }),
-            }
-            return;
-        }
-    };
-    for (i, &r) in results.iter().enumerate() {
-        let stored = p.ty(r);
-        match types.get(i) {
-            Some(ty) if ty.refines(stored) => {
-                if ty.erased() != *stored && *stored != Type::Unknown {
-                    out.refined.push(r);
-                }
-                let known = ints.iter().find(|(n, _)| *n == i).map(|(_, v)| v.clone());
-                out.facts.set(r, ty.clone(), known);
-            }
-            ty => {
-                let inferred = ty.cloned().ok_or(InferError::NotKnown("the number of results"));
-                out.disagreements.push(Disagreement { op, result: i, inferred });
-                let ty = with_symbols(stored, &mut out.dims);
-                out.facts.set(r, ty, None);
-            }
-        }
-    }
+fn block_types(p: &Program, facts: &Facts, block: BlockId) -> BlockTypes {
+    let types = |values: &[ValueId]| values.iter().map(|&v| facts.ty(p, v).clone()).collect();
+    let block = p.block(block);
+    BlockTypes { args: types(&block.args), outputs: types(&block.outputs) }
 }
 
 /// The type with a fresh symbol for each unknown dim.

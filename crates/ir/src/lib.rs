@@ -33,7 +33,6 @@ pub mod mil;
 mod op;
 mod program;
 mod schema;
-pub mod text;
 mod types;
 
 pub use build::{BuildError, Builder};

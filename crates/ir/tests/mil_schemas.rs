@@ -30,6 +30,11 @@ const NOT_OPS: &[&str] = &["_const_symbolic", "const"];
 /// Parameters that are nested blocks in files.
 const BLOCKS: &[&str] = &["_true_fn", "_false_fn", "_existing_blocks", "_cond", "_body"];
 
+/// Defaults that follow from the extents of other operands: here the parameter is absent, and inference and
+/// evaluation know what that means.
+const FOLLOWING: &[(&str, &str)] =
+    &[("crop_resize", "box_indices"), ("layer_norm", "axes"), ("linear", "bias")];
+
 fn forms() -> Vec<Form> {
     let all: Vec<Form> = serde_json::from_str(include_str!("data/mil_schemas.json")).unwrap();
     all.into_iter().filter(|f| !NOT_OPS.contains(&&*f.op)).collect()
@@ -42,8 +47,10 @@ fn parameters_are_those_of_coremltools() {
         let opset = Opset::from_name(&form.since).unwrap();
         let Some(schema) = Mil.schema(&form.op, opset) else { continue };
         let rows = form.params.iter().filter(|r| !BLOCKS.contains(&&*r.name));
-        let (mut ours, mut theirs): (Vec<_>, Vec<_>) =
-            (schema.params.iter().map(shown).collect(), rows.map(|r| row(r, schema.params)).collect());
+        let (mut ours, mut theirs): (Vec<_>, Vec<_>) = (
+            schema.params.iter().map(shown).collect(),
+            rows.map(|r| row(&form.op, r, schema.params)).collect(),
+        );
         ours.sort();
         theirs.sort();
         if ours != theirs {
@@ -56,6 +63,16 @@ fn parameters_are_those_of_coremltools() {
         report.extend(theirs.iter().filter(|l| !ours.contains(l)).map(|l| format!("{op}: coremltools {l}")));
     }
     assert!(wrong.is_empty(), "{report:#?}");
+}
+
+#[test]
+fn every_op_of_coremltools_is_defined() {
+    let missing: Vec<String> = forms()
+        .into_iter()
+        .filter(|f| Mil.schema(&f.op, Opset::from_name(&f.since).unwrap()).is_none())
+        .map(|f| format!("{} since {}", f.op, f.since))
+        .collect();
+    assert!(missing.is_empty(), "{} forms: {missing:#?}", missing.len());
 }
 
 #[test]
@@ -97,13 +114,16 @@ fn default_text(d: DefaultValue) -> String {
     }
 }
 
-fn row(r: &Row, ours: &[Param]) -> String {
+fn row(op: &str, r: &Row, ours: &[Param]) -> String {
     use serde_json::Value;
     // definitions that check element types in their own way state none
     let stated = ours.iter().any(|p| p.dtypes != DTypes::ANY);
     let here = ours.iter().find(|p| p.name == r.name);
     let default = match &r.default {
+        // a list of scalars has no element shape, and files then bind no value
+        _ if (op, &*r.name) == ("make_list", "elem_shape") => "absent".into(),
         _ if !r.optional => "required".into(),
+        Some(_) if FOLLOWING.contains(&(op, &r.name)) => "absent".into(),
         None => "absent".into(),
         Some(Value::Bool(b)) => b.to_string(),
         Some(Value::String(s)) => s.clone(),

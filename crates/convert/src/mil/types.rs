@@ -58,10 +58,10 @@ fn tensor_type(spec: &Bytes, range: Span) -> Read<(Option<TensorType>, bool)> {
     let rank = rank.unwrap_or(0);
     match &shape {
         Some(shape) if rank == shape.len() as i64 => {}
-        // A negative rank says that none is known; coremltools says the same with one dim for all.
+        // A negative rank says that none is known.
         Some(dims) if rank < 0 && dims.is_empty() => {
             shape = None;
-            whole = false;
+            whole &= rank == -1;
         }
         Some(_) => whole = false,
         None => whole &= rank == 1,

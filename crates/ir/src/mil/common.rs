@@ -53,6 +53,11 @@ pub(super) const fn values(name: &'static str) -> Param {
     param(name, ParamKind::Values, DefaultValue::Required)
 }
 
+/// A parameter that takes any number of values, none included, and then stands for `default`.
+pub(super) const fn values_or(name: &'static str, default: DefaultValue) -> Param {
+    param(name, ParamKind::Values, default)
+}
+
 /// A form of an op that only computes.
 pub(super) const fn pure(
     name: &'static str,
@@ -100,10 +105,7 @@ pub(super) fn check_params(cx: &InferCx<'_>, schema: &OpSchema) -> Result<(), In
         if args.peek().is_none() && p.default == DefaultValue::Required {
             return Err(InferError::Missing(p.name));
         }
-        // a number that stands for a default is written in single precision even beside half precision data
-        let number = matches!(p.default, DefaultValue::Float(_) | DefaultValue::Int(_));
-        let like =
-            p.like.filter(|_| !number).and_then(|other| Some((other, cx.arg(other)?.ty.tensor()?.dtype)));
+        let like = p.like.and_then(|other| Some((other, cx.arg(other)?.ty.tensor()?.dtype)));
         for dtype in args.filter_map(|a| Some(a.ty.tensor()?.dtype)) {
             if !p.dtypes.has(dtype) {
                 let opset = cx.opset.name();
@@ -141,6 +143,12 @@ pub(super) fn extent(param: &'static str, n: Int) -> Result<Dim, InferError> {
 /// Integers as extents.
 pub(super) fn extents(param: &'static str, ints: &[Int]) -> Result<Shape, InferError> {
     ints.iter().map(|&n| extent(param, n)).collect()
+}
+
+/// Extents as text: `[2, ?, 3]`.
+pub(super) fn shown(dims: &[Dim]) -> String {
+    let dims: Vec<String> = dims.iter().map(Dim::to_string).collect();
+    format!("[{}]", dims.join(", "))
 }
 
 /// The product of extents; 1 for none.

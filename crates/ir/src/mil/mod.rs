@@ -5,20 +5,36 @@
 //! documentation of the op sets iOS15 to iOS18.
 
 mod activation;
+mod attention;
 mod binary;
-#[allow(dead_code, reason = "families are still being added")]
+mod classify;
 mod common;
+mod constexpr;
+mod control;
+mod conv;
+mod einsum;
 mod index;
 mod ints;
 mod join;
+mod linear;
+mod list;
 mod make;
 mod movement;
+mod norm;
 mod order;
+mod pool;
+mod quantize;
+mod random;
+mod recurrent;
 mod reduction;
+mod resize;
+mod sample;
 mod shape;
 mod slice;
 mod spatial;
+mod state;
 mod unary;
+mod window;
 
 use std::sync::OnceLock;
 
@@ -31,16 +47,31 @@ use crate::schema::{Dialect, OpSchema, Opset, Types};
 /// Every family's table.
 const FAMILIES: &[&[OpSchema]] = &[
     activation::OPS,
+    attention::OPS,
     binary::OPS,
+    classify::OPS,
+    constexpr::OPS,
+    control::OPS,
+    conv::OPS,
     index::OPS,
     join::OPS,
+    linear::OPS,
+    list::OPS,
     make::OPS,
     movement::OPS,
+    norm::OPS,
     order::OPS,
+    pool::OPS,
+    quantize::OPS,
+    random::OPS,
+    recurrent::OPS,
     reduction::OPS,
+    resize::OPS,
+    sample::OPS,
     shape::OPS,
     slice::OPS,
     spatial::OPS,
+    state::OPS,
     unary::OPS,
 ];
 
