@@ -138,6 +138,13 @@ pub(crate) struct Fault {
     problem: Box<Problem>,
 }
 
+impl Fault {
+    /// What is wrong, without where.
+    pub(crate) fn into_problem(self) -> Problem {
+        *self.problem
+    }
+}
+
 pub(crate) type Read<T> = Result<T, Fault>;
 
 impl<P: Into<Problem>> From<P> for Fault {

@@ -7,19 +7,19 @@
 //!
 //! This crate must not know rules, nor how files are opened and written.
 
-#[allow(dead_code, reason = "read by the export, which is being added")]
+mod blobs;
 mod document;
 mod error;
-#[allow(dead_code, reason = "read by the export, which is being added")]
+mod export;
 mod mil;
 mod model;
 mod note;
 mod read;
-#[allow(dead_code, reason = "read by the export, which is being added")]
 mod weights;
 
 pub use document::{Document, ModelInfo, Part};
 pub use error::{ImportError, Problem};
+pub use export::{Export, ExportError, ExportProblem, export, export_anew};
 pub use model::{import, import_spec};
 pub use note::Note;
 pub use weights::WeightSource;

@@ -45,6 +45,8 @@ pub(crate) struct Entry {
     pub(crate) key: Span,
     /// Where the value's content is; empty where it is left out.
     pub(crate) value: Span,
+    /// The value's field, tag included; empty where it is left out.
+    pub(crate) value_field: Span,
     /// Whether the entry has nothing but key and value.
     pub(crate) plain: bool,
 }
@@ -52,13 +54,14 @@ pub(crate) struct Entry {
 /// Reads the map entry at `range`.
 pub(crate) fn entry(spec: &Bytes, range: Span) -> Read<Entry> {
     let (mut key, mut value) = (None, None);
-    let plain = each_field(spec, range.clone(), |number, v, _| match (number, v) {
+    let plain = each_field(spec, range.clone(), |number, v, span| match (number, v) {
         (1, Value::Bytes(r)) => once(&mut key, r.clone(), "the key of a map entry"),
-        (2, Value::Bytes(r)) => once(&mut value, r.clone(), "the value of a map entry"),
+        (2, Value::Bytes(r)) => once(&mut value, (r.clone(), span), "the value of a map entry"),
         _ => Ok(false),
     })?;
     let none = range.end..range.end;
-    Ok(Entry { key: key.unwrap_or_else(|| none.clone()), value: value.unwrap_or(none), plain })
+    let (value, value_field) = value.unwrap_or((none.clone(), none.clone()));
+    Ok(Entry { key: key.unwrap_or(none), value, value_field, plain })
 }
 
 /// How many messages deep a reader is.

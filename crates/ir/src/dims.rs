@@ -308,7 +308,7 @@ impl DimTable {
     }
 
     /// The expression in words a reader can follow: `s0`, `2*s0 + 1`, `floor((s0 - 1) / (2))`. What is nested
-    /// deeper than [`MAX_SHOWN_DEPTH`] prints as `..`.
+    /// deeper than six levels prints as `..`.
     pub fn show(&self, e: ExprId) -> String {
         self.polys.get(e.0 as usize).map_or_else(String::new, |p| self.show_poly(p, 0))
     }

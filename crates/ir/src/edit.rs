@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use crate::defuse::{Use, User};
 use crate::ids::{BlockId, FuncId, OpId, ValueId};
-use crate::op::{Const, Def, Op, Operand, Str, Value};
+use crate::op::{Attrs, Const, Def, Op, Operand, Str, Value};
 use crate::program::{Block, DialectId, Function, Link, Program, Slot};
 use crate::types::Type;
 
@@ -56,9 +56,19 @@ impl Program {
     pub fn add_function(&mut self, name: &str, opset: &str) -> (FuncId, BlockId) {
         let (name, opset) = (self.intern(name), self.intern(opset));
         let body = crate::ids::Id::from_index(self.blocks.len());
-        let func = self.functions.push(Function { name, opset, body });
+        let func = self.functions.push(Function { name, opset, body, attrs: Attrs::new() });
         self.push_block(func, None);
         (func, body)
+    }
+
+    /// Sets the attributes of a function.
+    pub fn set_function_attrs(&mut self, func: FuncId, attrs: Attrs) {
+        self.functions[func].attrs = attrs;
+    }
+
+    /// States a type that was not stated before.
+    pub(crate) fn set_type(&mut self, value: ValueId, ty: Type) {
+        self.values[value].ty = ty;
     }
 
     /// Adds an empty block to `op`, after those that it has.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use anewrite_tensor::Tensor;
 use thiserror::Error;
 
+pub(crate) use self::program::note;
 pub use self::program::{Disagreement, Inferred, infer};
 use crate::dims::{DimTable, Int};
 use crate::ids::{BlockId, OpId, Side, ValueId};

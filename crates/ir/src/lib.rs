@@ -33,6 +33,7 @@ pub mod mil;
 mod op;
 mod program;
 mod schema;
+pub mod text;
 mod types;
 
 pub use build::{BuildError, Builder};

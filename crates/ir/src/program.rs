@@ -27,6 +27,8 @@ pub struct Function {
     pub opset: Str,
     /// Its body, whose arguments are the function's inputs.
     pub body: BlockId,
+    /// Its attributes, for the text form.
+    pub attrs: Attrs,
 }
 
 /// A run of ops with arguments and outputs.

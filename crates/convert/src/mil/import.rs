@@ -10,7 +10,7 @@ use coreml_proto::wire::Value;
 use smallvec::SmallVec;
 
 use super::names::Names;
-use super::source::{BlockSource, Item, ItemKind, OpSource, ProgramSource};
+use super::source::{BlockSource, FunctionSource, Item, ItemKind, OpSource, ProgramSource};
 use super::types::value_type;
 use super::value::{ValueRead, ValueReader, note_block, scalar_text};
 use super::view::{Bound, NamedView, OpView, named, step};
@@ -109,11 +109,11 @@ impl<'a> Reader<'a, '_> {
         let spec = self.spec;
         let depth = depth.down(2)?;
         let (mut opset, mut inputs, mut blocks) = (None, Vec::new(), Vec::new());
-        each_field(spec, range, |number, value, _| {
+        each_field(spec, range.clone(), |number, value, span| {
             let Value::Bytes(r) = value else { return Ok(false) };
             match number {
                 1 => {
-                    inputs.push(named(spec, r.clone()).at(|| format!("inputs[{}]", inputs.len()))?);
+                    inputs.push(named(spec, r.clone(), span).at(|| format!("inputs[{}]", inputs.len()))?);
                     Ok(true)
                 }
                 2 => once(&mut opset, r.clone(), "opset"),
@@ -152,7 +152,7 @@ impl<'a> Reader<'a, '_> {
         self.names = Names::default();
         self.body = content.clone();
         let (_, body) = self.program.add_function(name, opset);
-        self.source.bodies.push(body);
+        self.source.functions.push(FunctionSource { body, content: range });
         for (i, input) in inputs.iter().enumerate() {
             self.arg(body, input, depth).at(|| format!("inputs[{i}]"))?;
         }
@@ -184,7 +184,7 @@ impl<'a> Reader<'a, '_> {
             let Value::Bytes(r) = value else { return Ok(false) };
             match number {
                 1 => {
-                    inputs.push(named(spec, r.clone()).at(|| format!("inputs[{}]", inputs.len()))?);
+                    inputs.push(named(spec, r.clone(), span).at(|| format!("inputs[{}]", inputs.len()))?);
                     Ok(true)
                 }
                 2 => {
@@ -207,7 +207,6 @@ impl<'a> Reader<'a, '_> {
             plain &= self.arg(block, input, depth).at(|| format!("inputs[{i}]"))?;
         }
         let args = self.run_of(&self.program.block(block).args.clone());
-        // Identities of blocks are given in order, so the sources of nested ones come behind this place.
         self.source.set_block(block, BlockSource::new(range));
         let mut items = Vec::with_capacity(operations.len());
         let mut view = self.views.pop().unwrap_or_default();
@@ -217,6 +216,9 @@ impl<'a> Reader<'a, '_> {
                 .and_then(|()| self.operation(block, &view, content.clone(), depth))
                 .at(|| format!("operations[{i}]"))?;
             plain &= whole;
+            if let ItemKind::Const { value, .. } = &what {
+                self.source.places.set(*value, Some(i as u32));
+            }
             items.push(Item { field, content, what });
         }
         self.views.push(view);
@@ -269,7 +271,6 @@ impl<'a> Reader<'a, '_> {
     /// Reads a `const` op as a constant; `None` where it has any other form than the usual, so that it is an op like
     /// any that is not known.
     fn constant(&mut self, block: BlockId, view: &OpView, depth: Depth) -> Read<Option<(ItemKind, bool)>> {
-        let spec = self.spec;
         let [output] = view.outputs.as_slice() else { return Ok(None) };
         if !view.inputs.is_empty() || !view.blocks.is_empty() {
             return Ok(None);
@@ -278,7 +279,7 @@ impl<'a> Reader<'a, '_> {
         for attribute in &view.attributes {
             match self.text(attribute.key.clone())? {
                 "name" => {
-                    let text = scalar_text(spec, attribute.value.clone());
+                    let text = self.op_name(attribute.value.clone(), depth)?;
                     plain &= text.is_some();
                     once(&mut name, text, "the attribute name")?;
                 }
@@ -295,7 +296,7 @@ impl<'a> Reader<'a, '_> {
         let Some((ValueRead { ty, tensor: Some(tensor), whole, .. }, blob)) = val else { return Ok(None) };
         let (value_name, declared, known) = self.name_and_type(output, depth).at(|| "outputs[0]".into())?;
         plain &= whole && known && declared == ty;
-        let origin = ConstOrigin::ConstOp { name: name.flatten().map(|n| self.program.intern(n)) };
+        let origin = ConstOrigin::ConstOp { name: name.flatten() };
         let data = Const { tensor, origin, sealed: !plain };
         let value = self.program.add_const(block, value_name, data);
         self.names.define(&mut self.program, value)?;
@@ -304,6 +305,16 @@ impl<'a> Reader<'a, '_> {
         }
         let name = self.program.value(value).name.clone();
         Ok(Some((ItemKind::Const { value, name, unused: false }, plain)))
+    }
+
+    /// The text of a `name` attribute, if it is one text and nothing else.
+    fn op_name(&mut self, value: Span, depth: Depth) -> Read<Option<Str>> {
+        if let Some(text) = scalar_text(self.spec, value.clone()) {
+            return Ok(Some(self.program.intern(text)));
+        }
+        let read = self.values.value(value, depth).at(|| "attributes[\"name\"]".into())?;
+        let text = read.tensor.as_ref().filter(|t| read.whole && t.rank() == 0).and_then(|t| t.scalar_str());
+        Ok(text.map(|t| self.program.intern(t)))
     }
 
     fn op(
@@ -328,9 +339,9 @@ impl<'a> Reader<'a, '_> {
         for (i, attribute) in view.attributes.iter().enumerate() {
             let key = self.text(attribute.key.clone()).at(|| "attributes".into())?;
             if key == "name" {
-                let text = scalar_text(self.spec, attribute.value.clone());
+                let text = self.op_name(attribute.value.clone(), depth)?;
                 plain &= text.is_some() && name.is_none();
-                name = text.map(|t| self.program.intern(t)).or(name);
+                name = text.or(name);
                 continue;
             }
             let read = self.in_place(block, attribute.value.clone(), depth);

@@ -1,5 +1,8 @@
 //! ML Programs.
 
+mod encode;
+mod export;
+mod export_op;
 mod import;
 mod names;
 mod source;
@@ -7,5 +10,6 @@ mod types;
 pub(crate) mod value;
 mod view;
 
+pub(crate) use export::export;
 pub(crate) use import::import;
 pub(crate) use source::ProgramSource;

@@ -8,8 +8,8 @@ use crate::read::Span;
 /// The source of a program.
 #[derive(Debug, Default)]
 pub(crate) struct ProgramSource {
-    /// Bodies of the functions.
-    pub(super) bodies: Vec<BlockId>,
+    /// The functions in order.
+    pub(super) functions: Vec<FunctionSource>,
     /// Imported blocks, by their identities.
     pub(super) blocks: Vec<BlockSource>,
     /// Imported ops, by their identities.
@@ -18,8 +18,18 @@ pub(crate) struct ProgramSource {
     pub(super) names: Vec<(ValueId, Str)>,
     /// Bindings that are no operands, by op: slots of [`super::view::OpView`].
     pub(super) skipped: FxHashMap<OpId, Vec<usize>>,
+    /// Where among the items of its block each `const` op is.
+    pub(super) places: Side<ValueId, Option<u32>>,
     /// The blob of each constant that is in a weight file, as an index of the model's blob references.
     pub(super) blobs: Side<ValueId, Option<u32>>,
+}
+
+/// A function of the source.
+#[derive(Debug)]
+pub(super) struct FunctionSource {
+    pub(super) body: BlockId,
+    /// The content of the `Function` message.
+    pub(super) content: Span,
 }
 
 /// A run of [`ProgramSource::names`].

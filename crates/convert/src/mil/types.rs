@@ -58,10 +58,10 @@ fn tensor_type(spec: &Bytes, range: Span) -> Read<(Option<TensorType>, bool)> {
     let rank = rank.unwrap_or(0);
     match &shape {
         Some(shape) if rank == shape.len() as i64 => {}
-        // A negative rank says that none is known.
+        // A negative rank says that none is known; coremltools says the same with one dim for all.
         Some(dims) if rank < 0 && dims.is_empty() => {
             shape = None;
-            whole &= rank == -1;
+            whole = false;
         }
         Some(_) => whole = false,
         None => whole &= rank == 1,

@@ -354,3 +354,13 @@ fn note_op(reader: &mut ValueReader<'_>, op: Span, depth: Depth) -> Read<()> {
     })?;
     Ok(())
 }
+
+/// The member of `TensorValue` that holds the elements of the `Value` at `range`.
+pub(super) fn form_of(spec: &Bytes, range: Span) -> Option<u32> {
+    let find = |range: Span, number: u32| {
+        let mut fields = Fields::within(spec, range).ok()?.flatten();
+        fields.find(|f| f.number == number)?.payload()
+    };
+    let tensor = find(find(range, 3)?, 1)?;
+    Fields::within(spec, tensor).ok()?.flatten().map(|f| f.number).find(|n| (1..=7).contains(n))
+}

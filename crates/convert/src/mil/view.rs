@@ -15,6 +15,8 @@ use crate::read::{Span, each_field, entry, once, text};
 pub(super) struct OpView {
     /// Where the text of its type is.
     pub(super) kind: Span,
+    /// The field with its type, tag included; empty where it is left out.
+    pub(super) kind_field: Span,
     /// Its inputs.
     pub(super) inputs: Vec<Input>,
     /// The bindings of all inputs, in their order.
@@ -31,16 +33,20 @@ pub(super) struct OpView {
 
 /// An entry of `inputs`.
 pub(super) struct Input {
+    /// The field, tag included.
+    pub(super) field: Span,
     /// Where the text of the parameter's name is.
     pub(super) key: Span,
     /// Its bindings, as a range of [`OpView::bindings`].
     pub(super) bindings: Range<usize>,
+    /// Whether entry, argument and bindings have nothing else.
+    pub(super) plain: bool,
 }
 
 /// An `Argument.Binding`.
 pub(super) struct BindingView {
-    /// The field, tag included.
-    pub(super) field: Span,
+    /// The member of the oneof that is set, tag included; empty where none is.
+    pub(super) member: Span,
     /// What it binds.
     pub(super) to: Bound,
 }
@@ -63,12 +69,16 @@ pub(super) struct AttributeView {
     pub(super) key: Span,
     /// The content of the `Value`.
     pub(super) value: Span,
+    /// The value's field in the entry, tag included; empty where it is left out.
+    pub(super) value_field: Span,
+    /// Whether the entry has nothing else.
+    pub(super) plain: bool,
 }
 
 /// A `NamedValueType`.
 pub(super) struct NamedView {
-    /// The content of the message.
-    pub(super) content: Span,
+    /// The field that holds the message, tag included.
+    pub(super) field: Span,
     /// The field with the name, tag included, and the text in it.
     pub(super) name: Option<(Span, Span)>,
     /// The content of the type.
@@ -85,16 +95,17 @@ impl OpView {
         self.attributes.clear();
         self.outputs.clear();
         self.blocks.clear();
-        self.kind = range.start..range.start;
+        let none = range.start..range.start;
         let mut kind = None;
         let mut plain = true;
         plain &= each_field(spec, range, |number, value, span| {
             let Value::Bytes(r) = value else { return Ok(false) };
             match number {
-                1 => once(&mut kind, r.clone(), "type"),
-                2 => self.input(spec, r.clone()),
+                1 => once(&mut kind, (r.clone(), span), "type"),
+                2 => self.input(spec, r.clone(), span),
                 3 => {
-                    let output = named(spec, r.clone()).at(|| format!("outputs[{}]", self.outputs.len()))?;
+                    let output =
+                        named(spec, r.clone(), span).at(|| format!("outputs[{}]", self.outputs.len()))?;
                     let plain = output.plain;
                     self.outputs.push(output);
                     Ok(plain)
@@ -105,53 +116,60 @@ impl OpView {
                 }
                 5 => {
                     let e = entry(spec, r.clone()).at(|| "attributes".into())?;
-                    self.attributes.push(AttributeView { field: span, key: e.key, value: e.value });
+                    self.attributes.push(AttributeView {
+                        field: span,
+                        key: e.key,
+                        value: e.value,
+                        value_field: e.value_field,
+                        plain: e.plain,
+                    });
                     Ok(e.plain)
                 }
                 _ => Ok(false),
             }
         })?;
         self.plain = plain;
-        self.kind = kind.unwrap_or(self.kind.clone());
+        (self.kind, self.kind_field) = kind.unwrap_or((none.clone(), none));
         Ok(())
     }
 
-    fn input(&mut self, spec: &Bytes, range: Span) -> Read<bool> {
+    fn input(&mut self, spec: &Bytes, range: Span, field: Span) -> Read<bool> {
         let e = entry(spec, range).at(|| "inputs".into())?;
         let first = self.bindings.len();
         let mut plain = e.plain;
-        plain &= each_field(spec, e.value, |number, value, span| {
+        plain &= each_field(spec, e.value, |number, value, _| {
             let (1, Value::Bytes(r)) = (number, value) else { return Ok(false) };
-            let (binding, plain) = binding(spec, r.clone(), span)?;
+            let (binding, plain) = binding(spec, r.clone())?;
             self.bindings.push(binding);
             Ok(plain)
         })
         .at(|| step(spec, "inputs", &e.key))?;
-        self.inputs.push(Input { key: e.key, bindings: first..self.bindings.len() });
+        self.inputs.push(Input { field, key: e.key, bindings: first..self.bindings.len(), plain });
         Ok(plain)
     }
 }
 
-fn binding(spec: &Bytes, range: Span, field: Span) -> Read<(BindingView, bool)> {
-    let mut member = None;
-    let plain = each_field(spec, range, |number, value, _| match (number, value) {
-        (1, Value::Bytes(r)) => once(&mut member, Bound::Name(r.clone()), "binding"),
-        (2, Value::Bytes(r)) => once(&mut member, Bound::Value(r.clone()), "binding"),
+fn binding(spec: &Bytes, range: Span) -> Read<(BindingView, bool)> {
+    let mut set = None;
+    let plain = each_field(spec, range.clone(), |number, value, span| match (number, value) {
+        (1, Value::Bytes(r)) => once(&mut set, (span, Bound::Name(r.clone())), "binding"),
+        (2, Value::Bytes(r)) => once(&mut set, (span, Bound::Value(r.clone())), "binding"),
         _ => Ok(false),
     })?;
-    let plain = plain && member.is_some();
-    Ok((BindingView { field, to: member.unwrap_or(Bound::Nothing) }, plain))
+    let plain = plain && set.is_some();
+    let (member, to) = set.unwrap_or((range.end..range.end, Bound::Nothing));
+    Ok((BindingView { member, to }, plain))
 }
 
-/// Reads the `NamedValueType` at `range`.
-pub(super) fn named(spec: &Bytes, range: Span) -> Read<NamedView> {
+/// Reads the `NamedValueType` at `range`, which is in `field`.
+pub(super) fn named(spec: &Bytes, range: Span, field: Span) -> Read<NamedView> {
     let (mut name, mut ty) = (None, None);
-    let plain = each_field(spec, range.clone(), |number, value, span| match (number, value) {
+    let plain = each_field(spec, range, |number, value, span| match (number, value) {
         (1, Value::Bytes(r)) => once(&mut name, (span, r.clone()), "name"),
         (2, Value::Bytes(r)) => once(&mut ty, r.clone(), "type"),
         _ => Ok(false),
     })?;
-    Ok(NamedView { content: range, name, ty, plain })
+    Ok(NamedView { field, name, ty, plain })
 }
 
 /// The step of a path into a map: `inputs["x"]`.

@@ -99,7 +99,7 @@ impl Run<'_> {
                 self.depth -= 1;
                 self.op(op)
             };
-            self.note(op, outcome);
+            note(self.p, op, outcome, self.out);
         }
     }
 
@@ -158,46 +158,46 @@ impl Run<'_> {
             self.out.refined.truncate(mark.2);
         }
     }
+}
 
-    fn note(&mut self, op: OpId, outcome: Result<OpFacts, InferError>) {
-        let (p, out) = (self.p, &mut *self.out);
-        let results = &p.op(op).results;
-        let OpFacts { types, ints } = match outcome {
-            Ok(x) => x,
-            Err(e) => {
-                for &r in results {
-                    let ty = with_symbols(p.ty(r), &mut out.dims);
-                    out.facts.set(r, ty, None);
-                }
-                match e {
-                    InferError::Unknown(_) => out.opaque.push(op),
-                    e => out.disagreements.push(Disagreement { op, result: 0, inferred: Err(e) }),
-                }
-                return;
+/// Records what inference says about an op beside what the file says.
+pub(crate) fn note(p: &Program, op: OpId, outcome: Result<OpFacts, InferError>, out: &mut Inferred) {
+    let results = &p.op(op).results;
+    let OpFacts { types, ints } = match outcome {
+        Ok(x) => x,
+        Err(e) => {
+            for &r in results {
+                let ty = with_symbols(p.ty(r), &mut out.dims);
+                out.facts.set(r, ty, None);
             }
-        };
-        for (i, &r) in results.iter().enumerate() {
-            let stored = p.ty(r);
-            match types.get(i) {
-                Some(ty) if ty.refines(stored) => {
-                    if ty.erased() != *stored && *stored != Type::Unknown {
-                        out.refined.push(r);
-                    }
-                    let known = ints.iter().find(|(n, _)| *n == i).map(|(_, v)| v.clone());
-                    out.facts.set(r, ty.clone(), known);
+            match e {
+                InferError::Unknown(_) => out.opaque.push(op),
+                e => out.disagreements.push(Disagreement { op, result: 0, inferred: Err(e) }),
+            }
+            return;
+        }
+    };
+    for (i, &r) in results.iter().enumerate() {
+        let stored = p.ty(r);
+        match types.get(i) {
+            Some(ty) if ty.refines(stored) => {
+                if ty.erased() != *stored && *stored != Type::Unknown {
+                    out.refined.push(r);
                 }
-                ty => {
-                    let inferred = ty.cloned().ok_or(InferError::NotKnown("the number of results"));
-                    out.disagreements.push(Disagreement { op, result: i, inferred });
-                    let ty = with_symbols(stored, &mut out.dims);
-                    out.facts.set(r, ty, None);
-                }
+                let known = ints.iter().find(|(n, _)| *n == i).map(|(_, v)| v.clone());
+                out.facts.set(r, ty.clone(), known);
+            }
+            ty => {
+                let inferred = ty.cloned().ok_or(InferError::NotKnown("the number of results"));
+                out.disagreements.push(Disagreement { op, result: i, inferred });
+                let ty = with_symbols(stored, &mut out.dims);
+                out.facts.set(r, ty, None);
             }
         }
-        if let Some(missing) = types.get(results.len()) {
-            let inferred = Ok(missing.clone());
-            out.disagreements.push(Disagreement { op, result: results.len(), inferred });
-        }
+    }
+    if let Some(missing) = types.get(results.len()) {
+        let inferred = Ok(missing.clone());
+        out.disagreements.push(Disagreement { op, result: results.len(), inferred });
     }
 }
 

@@ -105,7 +105,10 @@ pub(super) fn check_params(cx: &InferCx<'_>, schema: &OpSchema) -> Result<(), In
         if args.peek().is_none() && p.default == DefaultValue::Required {
             return Err(InferError::Missing(p.name));
         }
-        let like = p.like.and_then(|other| Some((other, cx.arg(other)?.ty.tensor()?.dtype)));
+        // a number that stands for a default is written in single precision even beside half precision data
+        let number = matches!(p.default, DefaultValue::Float(_) | DefaultValue::Int(_));
+        let like =
+            p.like.filter(|_| !number).and_then(|other| Some((other, cx.arg(other)?.ty.tensor()?.dtype)));
         for dtype in args.filter_map(|a| Some(a.ty.tensor()?.dtype)) {
             if !p.dtypes.has(dtype) {
                 let opset = cx.opset.name();

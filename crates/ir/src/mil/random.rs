@@ -44,8 +44,14 @@ pub(super) const OPS: &[OpSchema] = &[
 
 /// The element type is that of the distribution's numbers, which are fp32 where none is given.
 fn of_shape(cx: &mut InferCx<'_>, numbers: &[&'static str]) -> Result<Types, InferError> {
-    let given = numbers.iter().find(|p| cx.arg(p).is_some());
-    let dtype = given.map_or(Ok(DType::F32), |p| cx.tensor(p).map(|t| t.dtype))?;
+    let mut dtype = None;
+    for param in numbers.iter().filter(|p| cx.arg(p).is_some()) {
+        let own = cx.tensor(param)?.dtype;
+        if *dtype.get_or_insert(own) != own {
+            return bad(param, format!("elements of {own} beside others"));
+        }
+    }
+    let dtype = dtype.unwrap_or(DType::F32);
     match cx.ints("shape") {
         Ok(Some(ints)) => return tensor(dtype, extents("shape", &ints)?),
         Ok(None) | Err(InferError::NotKnown(_)) => {}
