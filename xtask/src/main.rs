@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod proto;
+mod tidy;
 
 use clap::{Parser, Subcommand};
 
@@ -21,11 +22,13 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     Proto(proto::Args),
+    Tidy(tidy::Args),
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Proto(args) => proto::run(&args),
+        Task::Tidy(args) => tidy::run(&args),
     }
 }
 
