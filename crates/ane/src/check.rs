@@ -39,7 +39,7 @@ fn check_row<'t>(tables: &'t Tables, row: &'t Row, used: &mut BTreeSet<&'t str>,
     for key in row.sources.iter().filter(|key| !tables.sources.contains_key(*key)) {
         fault(format!("source {key} is not listed"));
     }
-    if row.families.is_empty() || row.ops.is_empty() || row.says.is_empty() {
+    if row.families.is_empty() || row.ops.is_empty() || (row.says.is_empty() && row.status != Status::Yes) {
         fault("families, ops and a sentence are needed".to_owned());
     }
     if row.measured.union(row.families) != row.families {
@@ -120,7 +120,8 @@ mod tests {
 
     #[test]
     fn the_data_is_sound() {
-        let faults = Tables::load().map(|_| check([]));
+        let faults = Tables::load()
+            .map(|_| check(include_str!("../data/ops.txt").lines().filter(|l| !l.starts_with('#'))));
         assert_eq!(faults, Ok(Vec::new()));
     }
 }

@@ -119,10 +119,11 @@ fn judge(tables: &'static Tables, facts: &Facts<'_>, op: &str, family: Family, o
 }
 
 /// How a row is known here: a measurement speaks for the families and the cases it was made on, and
-/// is an extrapolation elsewhere.
+/// is an extrapolation elsewhere. What was seen below Core ML is a report on Core ML at best.
 fn confidence(ctx: &Ctx<'_>, row: &'static Row) -> Confidence {
     let covered = row.tested.as_ref().is_none_or(|tested| ctx.truth(tested) == Ok(true));
     match row.confidence_on(ctx.family) {
+        known if row.path == Path::Direct => known.min(Confidence::Reported),
         Confidence::Measured if !covered => Confidence::Derived,
         known => known,
     }

@@ -76,7 +76,9 @@ pub struct Row {
     pub(crate) needs: Option<Expr>,
     /// Where the measurement reaches; beyond it the row is an extrapolation.
     pub(crate) tested: Option<Expr>,
-    /// The sentence for the reader; `{op}` stands for the op type.
+    /// The sentence for the reader; `{op}` stands for the op type. A bare yes may leave it to
+    /// [`Row::sentence`].
+    #[serde(default)]
     pub says: String,
     /// What Core ML itself prints in this case, where a source quotes it.
     pub reason: Option<String>,
@@ -94,7 +96,8 @@ pub struct Row {
 impl Row {
     /// The sentence for the reader about an op of type `op`.
     pub fn sentence(&self, op: &str) -> String {
-        self.says.replace("{op}", op)
+        let says = if self.says.is_empty() { "{op} runs on the engine." } else { &self.says };
+        says.replace("{op}", op.strip_prefix(NN).unwrap_or(op))
     }
 
     /// The conditions as the table writes them: where the row applies, and what it asks.
@@ -137,8 +140,15 @@ pub(crate) struct Tables {
 /// The files of capability rows, by group.
 const FILES: &[(&str, &str)] = &[
     ("general", include_str!("../data/general.toml")),
-    ("nn", include_str!("../data/nn.toml")),
-    ("mil", include_str!("../data/mil.toml")),
+    ("mil/products", include_str!("../data/mil/products.toml")),
+    ("mil/pooling", include_str!("../data/mil/pooling.toml")),
+    ("mil/elementwise", include_str!("../data/mil/elementwise.toml")),
+    ("mil/norms", include_str!("../data/mil/norms.toml")),
+    ("mil/movement", include_str!("../data/mil/movement.toml")),
+    ("mil/other", include_str!("../data/mil/other.toml")),
+    ("nn/core", include_str!("../data/nn/core.toml")),
+    ("nn/newer", include_str!("../data/nn/newer.toml")),
+    ("model", include_str!("../data/model.toml")),
 ];
 
 /// The prefix of the layers of the NeuralNetwork dialect.

@@ -97,7 +97,7 @@ impl<'a> Parser<'_, 'a> {
         }
         let value = self.postfix()?;
         if self.eat("??") {
-            return Ok(Expr::Default(Box::new(value), Box::new(self.postfix()?)));
+            return Ok(Expr::Default(Box::new(value), Box::new(self.nested(Self::unary)?)));
         }
         Ok(value)
     }
