@@ -5,6 +5,9 @@
 //! * [`limit`]: a numeric limit of a family, such as the widest convolution kernel.
 //! * [`eligibility`]: whether the engine can run an op at all, with the row of the table and the
 //!   observed value that decided it. `unknown` is an answer: a guess is never given as a fact.
+//! * [`notes`]: what a person should know of an op that runs: hazards of value, speed, compile time.
+//! * [`prices`] and [`plan`]: what Core ML's planner thinks an op costs on each backend, and where it
+//!   would put every op of a program. That is another question than eligibility.
 //!
 //! # Where the knowledge comes from
 //! From public sources only: scans of every op through Core ML on an M4, Apple's own documents, reports
@@ -23,6 +26,7 @@
 //! # What this crate must not know
 //! Graphs, files, protobuf types and rules. Who owns a graph shows one op at a time through [`OpView`].
 
+mod annotation;
 mod check;
 mod device;
 mod expr;
@@ -30,12 +34,15 @@ mod family;
 mod judge;
 mod limits;
 mod os;
+mod planner;
+mod score;
 mod simple;
 mod table;
 mod target;
 mod verdict;
 mod view;
 
+pub use annotation::{AnnotatedOp, annotated_ops};
 pub use check::check;
 pub use device::{Chip, Device, chips, devices};
 pub use expr::Observed;
@@ -43,6 +50,10 @@ pub use family::{Family, FamilySet};
 pub use judge::{eligibility, notes};
 pub use limits::{Dissent, Limit, LimitRow, LimitValue, limit, limit_set};
 pub use os::{Os, OsRange};
+pub use planner::{
+    Backend, Charges, Plan, PlanOp, Price, Prices, Segment, Totals, Trust, Work, charges, plan, prices,
+};
+pub use score::{Score, score};
 pub use simple::SimpleOp;
 pub use table::{Confidence, Path, Row, Source, Status, row, rows, source};
 pub use target::{Target, TargetError};

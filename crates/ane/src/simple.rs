@@ -99,6 +99,13 @@ impl SimpleOp {
         self.tensor(name, true, Tensor::new(dtype, dims))
     }
 
+    /// Binds a constant tensor with its elements, of which not everything needs to be known.
+    #[must_use]
+    pub fn value_of(mut self, name: &str, tensor: Tensor, value: Value) -> SimpleOp {
+        self.values.push((name.to_owned(), value));
+        self.tensor(name, true, tensor)
+    }
+
     /// Adds a result.
     #[must_use]
     pub fn result(self, dtype: DType, dims: &[u64]) -> SimpleOp {
