@@ -6,6 +6,7 @@
 // A command-line tool talks to its user on the terminal.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod ane;
 mod proto;
 mod tidy;
 
@@ -21,12 +22,14 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Task {
+    Ane(ane::Args),
     Proto(proto::Args),
     Tidy(tidy::Args),
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
+        Task::Ane(args) => ane::run(&args),
         Task::Proto(args) => proto::run(&args),
         Task::Tidy(args) => tidy::run(&args),
     }

@@ -44,7 +44,10 @@ impl Family {
         Family::H18,
     ];
 
-    const ALL: [Family; 10] = [
+    /// The number of families, with and without an engine.
+    pub(crate) const COUNT: usize = 10;
+
+    const ALL: [Family; Family::COUNT] = [
         Family::NoEngine,
         Family::Undisclosed,
         Family::H11,

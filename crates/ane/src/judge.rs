@@ -6,7 +6,7 @@ use smallvec::{SmallVec, smallvec};
 use crate::expr::{Ctx, Expr, Facts, observe};
 use crate::family::{Family, FamilySet};
 use crate::os::OsRange;
-use crate::table::{Confidence, Path, Row, Status, Tables, tables};
+use crate::table::{Confidence, Path, Row, Status, tables};
 use crate::target::Target;
 use crate::verdict::{Eligibility, Note, Verdict, Why};
 use crate::view::OpView;
@@ -39,9 +39,25 @@ use crate::view::OpView;
 pub fn eligibility(op: &dyn OpView, target: &Target) -> Eligibility {
     let tables = tables();
     let facts = Facts::new(op);
-    let families = target.families().iter();
-    let verdicts =
-        families.map(|family| (family, judge(tables, &facts, op.op(), family, target.os()))).collect();
+    let ctx = Ctx::new(&facts, &tables.limits, Family::NoEngine);
+    let mut cases: SmallVec<[(Family, Case); 8]> =
+        target.families().iter().map(|f| (f, Case::default())).collect();
+    for row in tables.rows_for(op.op()) {
+        let mut findings: SmallVec<[(Family, Finding); 2]> = SmallVec::new();
+        for (family, case) in cases.iter_mut().filter(|(family, _)| row.families.contains(*family)) {
+            let like = row.like(*family);
+            let finding = match findings.iter().find(|(f, _)| *f == like) {
+                Some((_, finding)) => finding.clone(),
+                None => {
+                    let finding = find(&ctx.on(like), row, target.os());
+                    findings.push((like, finding.clone()));
+                    finding
+                }
+            };
+            case.add(row, finding, || confidence(&ctx.on(*family), row));
+        }
+    }
+    let verdicts = cases.into_iter().map(|(family, case)| (family, case.verdict(&ctx.on(family)))).collect();
     Eligibility { verdicts }
 }
 
@@ -69,6 +85,7 @@ pub fn notes(op: &dyn OpView, target: &Target) -> Vec<Note> {
 }
 
 /// What a row comes to for one op on one family.
+#[derive(Clone)]
 enum Finding {
     /// The row does not speak here.
     Silent,
@@ -80,41 +97,48 @@ enum Finding {
     Open(Why),
 }
 
-fn judge(tables: &'static Tables, facts: &Facts<'_>, op: &str, family: Family, os: OsRange) -> Verdict {
-    let ctx = Ctx::new(facts, &tables.limits, family);
-    let mut base = Base::default();
-    let mut broken: Option<&'static Row> = None;
-    let mut open: SmallVec<[(Why, &'static Row, Option<bool>); 2]> = SmallVec::new();
-    for row in tables.rows_for(op).filter(|row| row.families.contains(family)) {
+/// What all rows come to for one op on one family.
+#[derive(Default)]
+struct Case {
+    base: Base,
+    broken: Option<&'static Row>,
+    open: SmallVec<[(Why, &'static Row, Option<bool>); 1]>,
+}
+
+impl Case {
+    fn add(&mut self, row: &'static Row, finding: Finding, confidence: impl FnOnce() -> Confidence) {
         let weak = row.confidence == Confidence::Guess || row.path == Path::Direct;
-        match find(&ctx, row, os) {
+        match finding {
             Finding::Silent => {}
-            Finding::Settled(answer) => base.push(Settled { row, answer, confidence: confidence(&ctx, row) }),
-            Finding::Broken if weak => open.push((Why::Weak, row, Some(false))),
-            Finding::Broken => broken = broken.or(Some(row)),
-            Finding::Open(why) => open.push((why, row, None)),
+            Finding::Settled(answer) => self.base.push(Settled { row, answer, confidence: confidence() }),
+            Finding::Broken if weak => self.open.push((Why::Weak, row, Some(false))),
+            Finding::Broken => self.broken = self.broken.or(Some(row)),
+            Finding::Open(why) => self.open.push((why, row, None)),
         }
     }
-    let (base, yes) = match base.settle() {
-        Ok(settled) => settled,
-        Err((why, rows)) => return Verdict::Unknown { why, rows, leaning: None },
-    };
-    let Settled { row, confidence: known, .. } = base;
-    if known == Confidence::Guess {
-        return Verdict::Unknown { why: Why::Weak, rows: smallvec![row], leaning: Some(yes) };
-    }
-    if !yes {
-        return Verdict::No { row, observed: None, confidence: known };
-    }
-    if let Some(row) = broken {
-        let (expr, outcome) = condition(row);
-        let observed = expr.and_then(|expr| observe(&ctx, expr, outcome));
-        return Verdict::No { row, observed, confidence: confidence(&ctx, row) };
-    }
-    let measured = row.path == Path::CoreMl && known == Confidence::Measured;
-    match open.into_iter().find(|(_, row, _)| row.path == Path::CoreMl || !measured) {
-        Some((why, row, leaning)) => Verdict::Unknown { why, rows: smallvec![row], leaning },
-        None => Verdict::Yes { row, confidence: known },
+
+    fn verdict(self, ctx: &Ctx<'_>) -> Verdict {
+        let (base, yes) = match self.base.settle() {
+            Ok(settled) => settled,
+            Err((why, rows)) => return Verdict::Unknown { why, rows, leaning: None },
+        };
+        let Settled { row, confidence: known, .. } = base;
+        if known == Confidence::Guess {
+            return Verdict::Unknown { why: Why::Weak, rows: smallvec![row], leaning: Some(yes) };
+        }
+        if !yes {
+            return Verdict::No { row, observed: None, confidence: known };
+        }
+        if let Some(row) = self.broken {
+            let (expr, outcome) = condition(row);
+            let observed = expr.and_then(|expr| observe(ctx, expr, outcome));
+            return Verdict::No { row, observed, confidence: confidence(ctx, row) };
+        }
+        let measured = row.path == Path::CoreMl && known == Confidence::Measured;
+        match self.open.into_iter().find(|(_, row, _)| row.path == Path::CoreMl || !measured) {
+            Some((why, row, leaning)) => Verdict::Unknown { why, rows: smallvec![row], leaning },
+            None => Verdict::Yes { row, confidence: known },
+        }
     }
 }
 

@@ -43,7 +43,7 @@ mod verdict;
 mod view;
 
 pub use annotation::{AnnotatedOp, annotated_ops};
-pub use check::check;
+pub use check::{check, known_ops};
 pub use device::{Chip, Device, chips, devices};
 pub use expr::Observed;
 pub use family::{Family, FamilySet};

@@ -91,6 +91,9 @@ pub struct Row {
     /// Through Core ML or below it.
     #[serde(default)]
     pub path: Path,
+    /// For each family the first one on which the row's conditions come out the same.
+    #[serde(skip)]
+    alike: [Option<Family>; Family::COUNT],
 }
 
 impl Row {
@@ -104,6 +107,27 @@ impl Row {
     pub fn conditions(&self) -> (Option<String>, Option<String>) {
         let text = |e: &Option<Expr>| e.as_ref().map(Expr::to_string);
         (text(&self.when), text(&self.needs))
+    }
+
+    /// The first family on which the conditions come out as they do on `family`, the limits that they name
+    /// being equal.
+    pub(crate) fn like(&self, family: Family) -> Family {
+        self.alike.get(family as usize).copied().flatten().unwrap_or(family)
+    }
+
+    fn find_alike(&mut self, limits: &Limits) {
+        let conditions = [&self.when, &self.needs, &self.tested];
+        let ids: Vec<_> = conditions.into_iter().flatten().flat_map(Expr::limits).collect();
+        let numbers = |family: Family| -> Vec<_> {
+            ids.iter().map(|id| limits.value(id, family).map(|v| (v.value, v.refused_from, &v.set))).collect()
+        };
+        let mut alike = [None; Family::COUNT];
+        for (family, like) in
+            self.families.iter().map(|f| (f, self.families.iter().find(|g| numbers(*g) == numbers(f))))
+        {
+            alike[family as usize] = like;
+        }
+        self.alike = alike;
     }
 
     /// How the row is known on `family`: measured there, or derived from elsewhere.
@@ -186,6 +210,8 @@ impl Tables {
         }
         let limits: LimitFile = toml::from_str(include_str!("../data/limits.toml"))
             .map_err(|e| format!("data/limits.toml: {e}"))?;
+        let limits = Limits::new(limits.limits);
+        rows.iter_mut().for_each(|row: &mut Row| row.find_alike(&limits));
         let sources = toml::from_str(include_str!("../data/sources.toml"))
             .map_err(|e| format!("data/sources.toml: {e}"))?;
         let mut by_op: FxHashMap<String, Vec<u32>> = FxHashMap::default();
@@ -200,7 +226,7 @@ impl Tables {
                 }
             }
         }
-        Ok(Tables { rows, limits: Limits::new(limits.limits), sources, by_op, general })
+        Ok(Tables { rows, limits, sources, by_op, general })
     }
 }
 

@@ -1,6 +1,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use anewrite_tensor::DType;
 use smallvec::{SmallVec, smallvec};
 
 use super::facts::{self, Facts};
@@ -35,10 +36,10 @@ pub(crate) enum Val<'a> {
 }
 
 /// Why a value cannot be told.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Cause<'a> {
     /// A fact of a tensor is not known: the noun and the tensor's name.
-    Fact(&'static str, Cow<'a, str>),
+    Fact(&'static str, &'a str),
     /// The value of an operand is not a known constant.
     Value(&'a str),
     /// The opset of the op is not known.
@@ -51,32 +52,60 @@ pub(crate) enum Cause<'a> {
     Mismatch,
 }
 
+type Known<'a, T> = Result<T, Cause<'a>>;
+
 impl<'a> Ctx<'a> {
     pub(crate) fn new(facts: &'a Facts<'a>, limits: &'a Limits, family: Family) -> Ctx<'a> {
         Ctx { facts, limits, family, one_for_unknown: false, it: None }
+    }
+
+    /// The same for another family.
+    pub(crate) fn on(self, family: Family) -> Ctx<'a> {
+        Ctx { family, ..self }
     }
 
     pub(super) fn at(self, it: &'a Operand<'a>) -> Ctx<'a> {
         Ctx { it: Some(it), ..self }
     }
 
-    /// The value as a truth: `None` with the cause where it cannot be told.
-    pub(crate) fn truth(&self, expr: &'a Expr) -> Result<bool, Cause<'a>> {
-        match self.eval(expr) {
-            Val::Bool(value) => Ok(value),
-            Val::Num(value) => Ok(value != 0.0),
-            Val::Nums(items) if items.len() == 1 => items[0].map(|n| n != 0.0).ok_or(Cause::Mismatch),
-            other => Err(other.cause()),
+    /// The value as a truth, or why it cannot be told.
+    pub(crate) fn truth(&self, expr: &'a Expr) -> Known<'a, bool> {
+        match expr {
+            Expr::Bool(value) => Ok(*value),
+            Expr::Not(e) => self.truth(e).map(|value| !value),
+            Expr::Binary(op @ (Op::And | Op::Or), a, b) => self.connect(*op == Op::Or, a, b),
+            Expr::Binary(Op::In, a, b) => self.is_in(a, b),
+            Expr::Binary(op @ (Op::Eq | Op::Ne), a, b) => Ok(self.equal(a, b)? == (*op == Op::Eq)),
+            Expr::Binary(op @ (Op::Le | Op::Lt | Op::Ge | Op::Gt), a, b) => self.compare(*op, a, b),
+            Expr::Quantified(q @ (Quantifier::Any | Quantifier::All), set, e) => {
+                self.quantified(*q == Quantifier::Any, *set, e)
+            }
+            other => match self.eval(other) {
+                Val::Bool(value) => Ok(value),
+                value => value.number().map(|n| n != 0.0),
+            },
         }
     }
 
-    /// The value as a number.
-    pub(crate) fn number(&self, expr: &'a Expr) -> Result<f64, Cause<'a>> {
-        match self.eval(expr) {
-            Val::Num(n) => Ok(n),
-            Val::Bool(value) => Ok(f64::from(u8::from(value))),
-            Val::Nums(items) if items.len() == 1 => items[0].ok_or(Cause::Mismatch),
-            other => Err(other.cause()),
+    /// The value as a number, or why it cannot be told.
+    pub(crate) fn number(&self, expr: &'a Expr) -> Known<'a, f64> {
+        match expr {
+            Expr::Num(n) => Ok(*n),
+            Expr::Neg(e) => Ok(-self.number(e)?),
+            Expr::Binary(op @ (Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Rem), a, b) => {
+                let (a, b) = (self.number(a)?, self.number(b)?);
+                Ok(match op {
+                    Op::Add => a + b,
+                    Op::Sub => a - b,
+                    Op::Mul => a * b,
+                    Op::Div => a / b,
+                    _ => a % b,
+                })
+            }
+            Expr::Quantified(Quantifier::Total, set, e) => {
+                self.facts.set(*set).try_fold(0.0, |total, it| Ok(total + self.at(it).number(e)?))
+            }
+            other => self.eval(other).number(),
         }
     }
 
@@ -96,13 +125,20 @@ impl<'a> Ctx<'a> {
                 None => Val::Unknown(Cause::Opset),
             },
             Expr::Fact(subject, fact) => self.fact(subject, *fact),
-            Expr::Index(e, i) => self.index(self.eval(e), *i),
+            Expr::Index(e, i) => match &**e {
+                Expr::Fact(subject, Fact::Dims) => self.dim(subject, *i),
+                e => index(self.eval(e), *i),
+            },
             Expr::Slice(e, from, to) => slice(self.eval(e), *from, *to),
             Expr::Call(func, e) => call(*func, self.eval(e)),
-            Expr::Quantified(quantifier, set, e) => self.quantified(*quantifier, *set, e),
-            Expr::Not(e) => self.truth(e).map_or_else(Val::Unknown, |value| Val::Bool(!value)),
-            Expr::Neg(e) => self.number(e).map_or_else(Val::Unknown, |value| Val::Num(-value)),
-            Expr::Binary(op, a, b) => self.binary(*op, a, b),
+            Expr::Neg(_)
+            | Expr::Quantified(Quantifier::Total, ..)
+            | Expr::Binary(Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Rem, ..) => {
+                self.number(expr).map_or_else(Val::Unknown, Val::Num)
+            }
+            Expr::Not(_) | Expr::Quantified(..) | Expr::Binary(..) => {
+                self.truth(expr).map_or_else(Val::Unknown, Val::Bool)
+            }
             Expr::Default(a, b) => match self.eval(a) {
                 Val::Absent(_) => self.eval(b),
                 value => value,
@@ -145,13 +181,7 @@ impl<'a> Ctx<'a> {
                 _ => Val::Unknown(Cause::Mismatch),
             };
         };
-        let unknown = || {
-            let name: Cow<'a, str> = match subject {
-                Subject::Operand(name) => Cow::Borrowed(name),
-                _ => Cow::Owned(operand.name.to_owned()),
-            };
-            Val::Unknown(Cause::Fact(facts::noun(fact), name))
-        };
+        let unknown = || Val::Unknown(Cause::Fact(facts::noun(fact), operand.name));
         let tensor = &operand.tensor;
         let number = |n: Option<f64>| n.map_or_else(unknown, Val::Num);
         match fact {
@@ -174,126 +204,97 @@ impl<'a> Ctx<'a> {
         }
     }
 
-    fn index(&self, value: Val<'a>, index: i64) -> Val<'a> {
-        let items = match value {
-            Val::Nums(items) => items,
-            Val::Num(n) => smallvec![Some(n)],
-            Val::Unknown(_) | Val::Absent(_) => return value,
-            Val::Bool(_) | Val::Text(_) => return Val::Unknown(Cause::Mismatch),
+    /// One extent, without making a list of all: most conditions ask for nothing else.
+    fn dim(&self, subject: &'a Subject, index: i64) -> Val<'a> {
+        let Some(operand) = self.facts.subject(subject, self.it) else {
+            return self.fact(subject, Fact::Dims);
         };
-        match position(index, items.len()).and_then(|i| items.get(i)) {
-            Some(Some(n)) => Val::Num(*n),
-            Some(None) => Val::Unknown(Cause::Fact(facts::noun(Fact::Dims), self.name_of_it())),
+        let unknown = Val::Unknown(Cause::Fact(facts::noun(Fact::Dims), operand.name));
+        let Some(dims) = &operand.tensor.dims else { return unknown };
+        match position(index, dims.len()).and_then(|i| dims.get(i)) {
+            Some(Some(extent)) => Val::Num(*extent as f64),
+            Some(None) if self.one_for_unknown => Val::Num(1.0),
+            Some(None) => unknown,
             None => Val::Unknown(Cause::Mismatch),
         }
     }
 
-    fn name_of_it(&self) -> Cow<'a, str> {
-        Cow::Borrowed(self.it.map_or("a tensor", |it| it.name))
+    /// The name of an element type, where the expression asks for one and it is known.
+    fn dtype(&self, expr: &'a Expr) -> Option<&'static str> {
+        let Expr::Fact(subject, Fact::Dtype) = expr else { return None };
+        self.facts.subject(subject, self.it)?.tensor.dtype.map(DType::name)
     }
 
-    fn quantified(&self, quantifier: Quantifier, set: super::Set, e: &'a Expr) -> Val<'a> {
+    /// `any` (if `deciding`) or `all` over a set: one tensor that decides does, whatever the others are.
+    fn quantified(&self, deciding: bool, set: super::Set, e: &'a Expr) -> Known<'a, bool> {
         let mut unknown = None;
-        let mut total = 0.0;
         for it in self.facts.set(set) {
-            let ctx = self.at(it);
-            let outcome = match quantifier {
-                Quantifier::Total => ctx.number(e).map(|n| total += n),
-                Quantifier::Any | Quantifier::All => match ctx.truth(e) {
-                    Ok(value) if value == (quantifier == Quantifier::Any) => return Val::Bool(value),
-                    Ok(_) => Ok(()),
-                    Err(cause) => Err(cause),
-                },
-            };
-            unknown = unknown.or(outcome.err());
+            match self.at(it).truth(e) {
+                Ok(value) if value == deciding => return Ok(deciding),
+                Ok(_) => {}
+                Err(cause) => unknown = unknown.or(Some(cause)),
+            }
         }
-        match (unknown, quantifier) {
-            (Some(cause), _) => Val::Unknown(cause),
-            (None, Quantifier::Total) => Val::Num(total),
-            (None, quantifier) => Val::Bool(quantifier == Quantifier::All),
-        }
+        unknown.map_or(Ok(!deciding), Err)
     }
 
-    fn binary(&self, op: Op, a: &'a Expr, b: &'a Expr) -> Val<'a> {
-        match op {
-            Op::And | Op::Or => self.connect(op == Op::Or, a, b),
-            Op::In => self.is_in(a, b),
-            Op::Eq | Op::Ne => {
-                let equal = equal(self.eval(a), self.eval(b));
-                equal.map_or_else(Val::Unknown, |equal| Val::Bool(equal == (op == Op::Eq)))
-            }
-            Op::Le | Op::Lt | Op::Ge | Op::Gt => self.compare(op, a, b),
-            Op::Add | Op::Sub | Op::Mul | Op::Div | Op::Rem => match (self.number(a), self.number(b)) {
-                (Ok(a), Ok(b)) => Val::Num(match op {
-                    Op::Add => a + b,
-                    Op::Sub => a - b,
-                    Op::Mul => a * b,
-                    Op::Div => a / b,
-                    _ => a % b,
-                }),
-                (Err(cause), _) | (_, Err(cause)) => Val::Unknown(cause),
+    /// `or` (if `deciding`) or `and`: a side that decides alone does, whatever the other is.
+    fn connect(&self, deciding: bool, a: &'a Expr, b: &'a Expr) -> Known<'a, bool> {
+        match self.truth(a) {
+            Ok(left) if left == deciding => Ok(deciding),
+            Ok(_) => self.truth(b),
+            Err(cause) => match self.truth(b) {
+                Ok(right) if right == deciding => Ok(deciding),
+                _ => Err(cause),
             },
         }
     }
 
-    /// `and` and `or` of three values: a side that decides alone decides, whatever the other is.
-    fn connect(&self, deciding: bool, a: &'a Expr, b: &'a Expr) -> Val<'a> {
-        let left = self.truth(a);
-        if left == Ok(deciding) {
-            return Val::Bool(deciding);
-        }
-        match (left, self.truth(b)) {
-            (_, Ok(right)) if right == deciding => Val::Bool(deciding),
-            (Err(cause), _) | (_, Err(cause)) => Val::Unknown(cause),
-            (Ok(_), Ok(_)) => Val::Bool(!deciding),
+    fn equal(&self, a: &'a Expr, b: &'a Expr) -> Known<'a, bool> {
+        match (self.dtype(a), b) {
+            (Some(dtype), Expr::Text(text)) => Ok(dtype == &**text),
+            (None, Expr::Num(n)) => Ok(self.number(a)? == *n),
+            _ => equal(&self.eval(a), &self.eval(b)),
         }
     }
 
-    fn is_in(&self, a: &'a Expr, b: &'a Expr) -> Val<'a> {
+    fn is_in(&self, a: &'a Expr, b: &'a Expr) -> Known<'a, bool> {
+        let Expr::List(items) = b else {
+            let left = self.number(a)?;
+            return match self.eval(b) {
+                Val::Nums(items) => Ok(items.contains(&Some(left))),
+                other => Err(other.cause()),
+            };
+        };
+        if let Some(dtype) = self.dtype(a) {
+            return Ok(items.iter().any(|item| matches!(item, Expr::Text(text) if **text == *dtype)));
+        }
         let left = self.eval(a);
         let mut unknown = None;
-        if let Expr::List(items) = b {
-            for item in items {
-                match equal(left.clone(), self.eval(item)) {
-                    Ok(true) => return Val::Bool(true),
-                    Ok(false) => {}
-                    Err(cause) => unknown = Some(cause),
-                }
-            }
-        } else {
-            match (left.number(), self.eval(b)) {
-                (Ok(n), Val::Nums(items)) => return Val::Bool(items.contains(&Some(n))),
-                (Err(cause), _) => unknown = Some(cause),
-                (_, other) => unknown = Some(other.cause()),
+        for item in items {
+            match equal(&left, &self.eval(item)) {
+                Ok(true) => return Ok(true),
+                Ok(false) => {}
+                Err(cause) => unknown = Some(cause),
             }
         }
-        unknown.map_or(Val::Bool(false), Val::Unknown)
+        unknown.map_or(Ok(false), Err)
     }
 
-    fn compare(&self, op: Op, a: &'a Expr, b: &'a Expr) -> Val<'a> {
-        let left = match self.number(a) {
-            Ok(left) => left,
-            Err(cause) => return Val::Unknown(cause),
-        };
+    fn compare(&self, op: Op, a: &'a Expr, b: &'a Expr) -> Known<'a, bool> {
+        let left = self.number(a)?;
         if let Expr::Limit(id) = b {
-            let Some(limit) = self.limits.value(id, self.family) else {
-                return Val::Unknown(Cause::NoLimit(id));
-            };
-            return match (within(left, limit), op) {
-                (None, _) => Val::Unknown(Cause::Gap(id, left)),
-                (Some(within), Op::Le | Op::Lt) => Val::Bool(within),
-                (Some(within), _) => Val::Bool(!within),
-            };
+            let limit = self.limits.value(id, self.family).ok_or(Cause::NoLimit(id))?;
+            let within = within(left, limit).ok_or(Cause::Gap(id, left))?;
+            return Ok(within == matches!(op, Op::Le | Op::Lt));
         }
-        match self.number(b) {
-            Err(cause) => Val::Unknown(cause),
-            Ok(right) => Val::Bool(match op {
-                Op::Le => left <= right,
-                Op::Lt => left < right,
-                Op::Ge => left >= right,
-                _ => left > right,
-            }),
-        }
+        let right = self.number(b)?;
+        Ok(match op {
+            Op::Le => left <= right,
+            Op::Lt => left < right,
+            Op::Ge => left >= right,
+            _ => left > right,
+        })
     }
 }
 
@@ -309,22 +310,32 @@ fn within(number: f64, limit: &LimitValue) -> Option<bool> {
     }
 }
 
-fn equal<'a>(a: Val<'a>, b: Val<'a>) -> Result<bool, Cause<'a>> {
+fn equal<'a>(a: &Val<'a>, b: &Val<'a>) -> Known<'a, bool> {
     match (a, b) {
         (Val::Text(a), Val::Text(b)) => Ok(a == b),
         (Val::Nums(a), Val::Nums(b)) if a.len() != 1 || b.len() != 1 => {
-            let known = a.iter().chain(&b).all(Option::is_some);
-            if a.len() != b.len() {
-                Ok(false)
-            } else if known {
-                Ok(a == b)
-            } else {
-                Err(Cause::Mismatch)
-            }
+            if a.iter().chain(b).any(Option::is_none) { Err(Cause::Mismatch) } else { Ok(a == b) }
         }
         (a, b) => Ok(a.number()? == b.number()?),
     }
 }
+
+fn index(value: Val<'_>, index: i64) -> Val<'_> {
+    let items = match value {
+        Val::Nums(items) => items,
+        Val::Num(n) => smallvec![Some(n)],
+        Val::Unknown(_) | Val::Absent(_) => return value,
+        Val::Bool(_) | Val::Text(_) => return Val::Unknown(Cause::Mismatch),
+    };
+    match position(index, items.len()).and_then(|i| items.get(i)) {
+        Some(Some(n)) => Val::Num(*n),
+        Some(None) => Val::Unknown(SOME_SHAPE),
+        None => Val::Unknown(Cause::Mismatch),
+    }
+}
+
+/// The cause where it is no longer known whose extent is missing.
+const SOME_SHAPE: Cause<'static> = Cause::Fact("shape", "a tensor");
 
 fn position(index: i64, len: usize) -> Option<usize> {
     let len = i64::try_from(len).ok()?;
@@ -352,7 +363,7 @@ fn call(func: Func, value: Val<'_>) -> Val<'_> {
         return Val::Num(items.len() as f64);
     }
     let Some(known) = items.into_iter().collect::<Option<SmallVec<[f64; 8]>>>() else {
-        return Val::Unknown(Cause::Fact(facts::noun(Fact::Dims), Cow::Borrowed("a tensor")));
+        return Val::Unknown(SOME_SHAPE);
     };
     let numbers = known.into_iter();
     Val::Num(match func {
@@ -364,18 +375,18 @@ fn call(func: Func, value: Val<'_>) -> Val<'_> {
 }
 
 impl<'a> Val<'a> {
-    fn number(self) -> Result<f64, Cause<'a>> {
+    fn number(&self) -> Known<'a, f64> {
         match self {
-            Val::Num(n) => Ok(n),
-            Val::Bool(value) => Ok(f64::from(u8::from(value))),
-            Val::Nums(items) if items.len() == 1 => items[0].ok_or(Cause::Mismatch),
+            Val::Num(n) => Ok(*n),
+            Val::Bool(value) => Ok(f64::from(u8::from(*value))),
+            Val::Nums(items) if items.len() == 1 => items[0].ok_or(SOME_SHAPE),
             other => Err(other.cause()),
         }
     }
 
-    fn cause(self) -> Cause<'a> {
+    fn cause(&self) -> Cause<'a> {
         match self {
-            Val::Unknown(cause) => cause,
+            Val::Unknown(cause) => *cause,
             Val::Absent(name) => Cause::Value(name),
             _ => Cause::Mismatch,
         }

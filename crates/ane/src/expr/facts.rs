@@ -20,7 +20,11 @@ impl<'a> Facts<'a> {
         Facts { view, operands, results }
     }
 
-    pub(super) fn subject(&self, subject: &Subject, it: Option<&'a Operand<'a>>) -> Option<&Operand<'_>> {
+    pub(super) fn subject(
+        &'a self,
+        subject: &Subject,
+        it: Option<&'a Operand<'a>>,
+    ) -> Option<&'a Operand<'a>> {
         match subject {
             Subject::Operand(name) => self.operands.iter().find(|o| o.name == &**name),
             Subject::Result(i) => self.results.get(*i),

@@ -96,7 +96,7 @@ fn the_unknown_stays_unknown_unless_the_rest_decides() {
         ("bias", "absent: bias"),
         ("bias > 1", "unknown: bias is not a known constant"),
         ("weight[0] > 1", "unknown: weight is not a known constant"),
-        ("open.dims[0] > 1", "unknown: the shape of a tensor is not known"),
+        ("open.dims[0] > 1", "unknown: the shape of open is not known"),
         ("open.dims[1]", "4"),
         ("open.known", "false"),
         ("any(inputs, not it.known)", "true"),
