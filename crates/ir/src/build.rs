@@ -1,10 +1,12 @@
 //! Making ops with inferred types: for lowerings, patches and tests.
 
+use std::sync::Arc;
+
 use anewrite_tensor::{Tensor, TensorError};
 use smallvec::SmallVec;
 use thiserror::Error;
 
-use crate::dims::DimTable;
+use crate::dims::{DimTable, Int};
 use crate::edit::{NewOp, Place};
 use crate::ids::{FuncId, OpId, ValueId};
 use crate::infer::{Arg, Facts, InferCx, InferError};
@@ -118,6 +120,11 @@ impl<'a> Builder<'a> {
     /// The constant behind a value.
     pub fn as_constant(&self, value: ValueId) -> Option<&Tensor> {
         self.program.constant(value).map(|c| &c.tensor)
+    }
+
+    /// The elements of a small value, as far as they are known to be whole numbers or expressions of them.
+    pub fn ints(&self, value: ValueId) -> Option<&Arc<[Int]>> {
+        self.facts.ints(value)
     }
 
     /// Adds a constant.

@@ -1,0 +1,365 @@
+//! Recurrent layers. Their sequences are `[Seq, B, size, 1, 1]`, MIL's `[Seq, B, size]`.
+
+use anewrite_ir::{Dim, ValueId};
+use smallvec::smallvec;
+
+use super::{Cx, Lowered, One, To, Values};
+use crate::error::Reason;
+use crate::fields::Fields;
+use crate::mapping::Mapping;
+
+/// A cell state that is clipped at this or more is not clipped; converters write it for "none".
+const NO_CLIP: f64 = 500.0;
+
+/// Steps that a GRU is written out for at most.
+const MAX_STEPS: u64 = 64;
+
+/// An activation that recurrent layers take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gate {
+    Linear,
+    Sigmoid,
+    Tanh,
+    Relu,
+    ScaledTanh,
+    HardSigmoid,
+}
+
+const SCALED_TANH: (f64, f64) = (1.7159, 2.0 / 3.0);
+const HARD_SIGMOID: (f64, f64) = (0.2, 0.5);
+
+impl Gate {
+    fn of(f: Fields<'_>) -> Result<Gate, Reason> {
+        let with = |name: &str, gate: Gate, want: (f64, f64)| -> Result<Option<Gate>, Reason> {
+            let Some(p) = f.message(name)? else { return Ok(None) };
+            let (alpha, beta) = (p.float("alpha")?, p.float("beta")?);
+            // Converters round the numbers to two or to four digits.
+            if (alpha - want.0).abs() > 0.01 || (beta - want.1).abs() > 0.01 {
+                return Err(Reason::Missing(format!("a recurrent {name} of {alpha} and {beta}")));
+            }
+            Ok(Some(gate))
+        };
+        if let Some(g) = with("linear", Gate::Linear, (1.0, 0.0))? {
+            return Ok(g);
+        }
+        if let Some(g) = with("scaledTanh", Gate::ScaledTanh, SCALED_TANH)? {
+            return Ok(g);
+        }
+        if let Some(g) = with("sigmoidHard", Gate::HardSigmoid, HARD_SIGMOID)? {
+            return Ok(g);
+        }
+        for (name, gate) in [("sigmoid", Gate::Sigmoid), ("tanh", Gate::Tanh), ("ReLU", Gate::Relu)] {
+            if f.has(name) {
+                return Ok(gate);
+            }
+        }
+        Err(Reason::field("activations", "an activation that recurrent layers do not take, or none"))
+    }
+
+    /// The activations of the field, which must be `N`.
+    fn all<const N: usize>(f: Fields<'_>, field: &str) -> Result<[Gate; N], Reason> {
+        let found: Vec<Gate> = f.messages(field)?.into_iter().map(Gate::of).collect::<Result<_, _>>()?;
+        let n = found.len();
+        found
+            .try_into()
+            .map_err(|_| Reason::field(field, format!("{N} activations are needed, this has {n}")))
+    }
+
+    /// The name that MIL's `lstm` takes; its other recurrent ops write the hard sigmoid the other way round.
+    fn name(self, of_lstm: bool) -> &'static str {
+        match self {
+            Gate::Linear => "linear",
+            Gate::Sigmoid => "sigmoid",
+            Gate::Tanh => "tanh",
+            Gate::Relu => "relu",
+            Gate::ScaledTanh => "scaled_tanh",
+            Gate::HardSigmoid if of_lstm => "hard_sigmoid",
+            Gate::HardSigmoid => "sigmoid_hard",
+        }
+    }
+
+    /// Applies it, to what the layer first clips at 50. Where the activation is flat out there nothing is clipped.
+    fn apply(self, cx: &mut Cx<'_, '_>, v: ValueId) -> One {
+        let params = |(alpha, beta): (f64, f64)| [("alpha", alpha), ("beta", beta)];
+        match self {
+            Gate::Linear => cx.op_num("clip", v, &params((-50.0, 50.0))),
+            Gate::Relu => cx.op_num("clip", v, &params((0.0, 50.0))),
+            Gate::ScaledTanh => cx.op_num("scaled_tanh", v, &params(SCALED_TANH)),
+            Gate::HardSigmoid => cx.op_num("sigmoid_hard", v, &params(HARD_SIGMOID)),
+            Gate::Sigmoid | Gate::Tanh => cx.op(self.name(false), &[("x", v)]),
+        }
+    }
+}
+
+/// The first input as `[Seq, B, size]`.
+fn sequence(cx: &mut Cx<'_, '_>, size: u64) -> One {
+    let x = cx.x(0)?;
+    let shape = cx.shape(x)?;
+    match (shape.as_slice(), cx.call.mapping) {
+        ([.., Dim::Known(1), Dim::Known(1)], _) if shape.len() == 5 => cx.squeeze(x, &[-2, -1]),
+        ([_, _, _, _, _], _) => cx.reshape(x, &[To::Of(x, 0), To::Of(x, 1), To::Size(size)]),
+        ([_, _, _, _], Mapping::Rank5) => cx.reshape(x, &[To::Size(1), To::Of(x, 0), To::Size(size)]),
+        (s, _) => Err(Reason::input(0, format!("rank 5 is needed, this has rank {}", s.len()))),
+    }
+}
+
+/// The state that starts a sequence, `[B, size]`: an input of the layer, or zeros.
+fn state(cx: &mut Cx<'_, '_>, input: usize, x: ValueId, size: u64) -> One {
+    if input < cx.arity() {
+        let v = cx.x(input)?;
+        return cx.reshape(v, &[To::Of(x, 1), To::Size(size)]);
+    }
+    let (batch, n) = (cx.extent(x, 1)?, cx.sizes(&[size])?);
+    let shape = match cx.shape(x)?.get(1) {
+        Some(Dim::Known(b)) => cx.sizes(&[*b, size])?,
+        _ => cx.concat(&[batch, n], 0)?,
+    };
+    let zero = cx.num(0.0)?;
+    cx.op("fill", &[("shape", shape), ("value", zero)])
+}
+
+/// A sequence as the layer gives it out.
+fn sequence_out(cx: &mut Cx<'_, '_>, y: ValueId) -> One {
+    let shape = cx.shape(y)?;
+    if cx.call.mapping == Mapping::Rank5 && shape.starts_with(&[Dim::Known(1); 2]) {
+        return cx.reshape(y, &[To::Size(1), To::Of(y, 2), To::Size(1), To::Size(1)]);
+    }
+    cx.expand(y, &[-2, -1])
+}
+
+/// A last state `[B, size]` as the layer gives it out, `[1, B, size, 1, 1]`.
+fn state_out(cx: &mut Cx<'_, '_>, h: ValueId) -> One {
+    if cx.call.mapping == Mapping::Rank5 && cx.shape(h)?.first() == Some(&Dim::Known(1)) {
+        return cx.expand(h, &[-2, -1]);
+    }
+    cx.expand(h, &[0, 3, 4])
+}
+
+/// What both LSTM layers say.
+struct Lstm {
+    input: u64,
+    size: u64,
+    gates: [Gate; 3],
+    sequence: bool,
+    bias: bool,
+    forget_bias: bool,
+    peephole: bool,
+    clip: f64,
+}
+
+impl Lstm {
+    fn of(f: Fields<'_>, activations: &str) -> Result<Lstm, Reason> {
+        let p = f.message_or_empty("params")?;
+        if p.flag("coupledInputAndForgetGate")? {
+            return Err(Reason::Missing("an LSTM whose forget gate is what the input gate leaves".into()));
+        }
+        Ok(Lstm {
+            input: f.size("inputVectorSize")?,
+            size: f.size("outputVectorSize")?,
+            gates: Gate::all(f, activations)?,
+            sequence: p.flag("sequenceOutput")?,
+            bias: p.flag("hasBiasVectors")?,
+            forget_bias: p.flag("forgetBias")?,
+            peephole: p.flag("hasPeepholeVectors")?,
+            clip: p.float_or("cellClipThreshold", 50.0)?,
+        })
+    }
+
+    /// Adds the weights found under `path`, for the forward direction or (`_back`) the other. MIL's order of the
+    /// gates is input, forget, output, cell.
+    fn push_weights(
+        &self,
+        cx: &mut Cx<'_, '_>,
+        args: &mut Vec<(&'static str, ValueId)>,
+        path: &str,
+        names: [&'static str; 4],
+    ) -> Result<(), Reason> {
+        let of = |what: &str, gates: &[&str]| -> Vec<String> {
+            gates.iter().map(|gate| format!("{path}.{gate}{what}")).collect()
+        };
+        const GATES: [&str; 4] = ["inputGate", "forgetGate", "outputGate", "blockInput"];
+        let [ih, hh, bias, peephole] = names;
+        args.push((ih, cx.stacked(&of("WeightMatrix", &GATES), &[self.size, self.input], &[])?));
+        args.push((hh, cx.stacked(&of("RecursionMatrix", &GATES), &[self.size, self.size], &[])?));
+        let plus = if self.forget_bias { [0.0, 1.0, 0.0, 0.0] } else { [0.0; 4] };
+        if self.bias {
+            args.push((bias, cx.stacked(&of("BiasVector", &GATES), &[self.size], &plus)?));
+        } else if self.forget_bias {
+            args.push((bias, cx.blocks(&plus, self.size)?));
+        }
+        if self.peephole {
+            let three = GATES.get(..3).unwrap_or_default();
+            args.push((peephole, cx.stacked(&of("PeepholeVector", three), &[self.size], &[])?));
+        }
+        Ok(())
+    }
+
+    fn push_rest(
+        &self,
+        cx: &mut Cx<'_, '_>,
+        args: &mut Vec<(&'static str, ValueId)>,
+        direction: &str,
+    ) -> Result<(), Reason> {
+        args.push(("direction", cx.text(direction)));
+        args.push(("output_sequence", cx.flag(self.sequence)));
+        for (param, gate) in
+            ["recurrent_activation", "cell_activation", "activation"].into_iter().zip(self.gates)
+        {
+            args.push((param, cx.text(gate.name(true))));
+        }
+        if self.clip < NO_CLIP {
+            args.push(("clip", cx.num(self.clip)?));
+        }
+        Ok(())
+    }
+}
+
+const FORWARD: [&str; 4] = ["weight_ih", "weight_hh", "bias", "peephole"];
+const BACKWARD: [&str; 4] = ["weight_ih_back", "weight_hh_back", "bias_back", "peephole_back"];
+
+pub(crate) fn unidirectional_lstm(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
+    cx.arity_in(1..=3)?;
+    let f = cx.fields();
+    let lstm = Lstm::of(f, "activations")?;
+    let x = sequence(cx, lstm.input)?;
+    let (h, c) = (state(cx, 1, x, lstm.size)?, state(cx, 2, x, lstm.size)?);
+    let mut args = vec![("x", x), ("initial_h", h), ("initial_c", c)];
+    lstm.push_weights(cx, &mut args, "weightParams", FORWARD)?;
+    lstm.push_rest(cx, &mut args, if f.flag("reverseInput")? { "reverse" } else { "forward" })?;
+    let out = cx.ops("lstm", &args)?;
+    let [y, h, c] = results(&out)?;
+    Ok(smallvec![sequence_out(cx, y)?, state_out(cx, h)?, state_out(cx, c)?])
+}
+
+/// States go in and come out as h and c of the forward direction, then h and c of the other.
+pub(crate) fn bidirectional_lstm(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
+    cx.arity_in(1..=5)?;
+    let f = cx.fields();
+    let lstm = Lstm::of(f, "activationsForwardLSTM")?;
+    if Gate::all::<3>(f, "activationsBackwardLSTM")? != lstm.gates {
+        return Err(Reason::Missing("an LSTM whose directions have different activations".into()));
+    }
+    let x = sequence(cx, lstm.input)?;
+    let mut both = Vec::with_capacity(2);
+    for (forward, backward) in [(1, 3), (2, 4)] {
+        let (a, b) = (state(cx, forward, x, lstm.size)?, state(cx, backward, x, lstm.size)?);
+        both.push(cx.concat(&[a, b], 1)?);
+    }
+    let [h, c] = results(&both)?;
+    let mut args = vec![("x", x), ("initial_h", h), ("initial_c", c)];
+    lstm.push_weights(cx, &mut args, "weightParams.0", FORWARD)?;
+    lstm.push_weights(cx, &mut args, "weightParams.1", BACKWARD)?;
+    lstm.push_rest(cx, &mut args, "bidirectional")?;
+    let out = cx.ops("lstm", &args)?;
+    let [y, h, c] = results(&out)?;
+    let mut all: Values = smallvec![sequence_out(cx, y)?];
+    if cx.call.outputs == Some(1) {
+        return Ok(all);
+    }
+    let half = |cx: &mut Cx<'_, '_>, v: ValueId, second: bool| -> One {
+        let n = i64::try_from(lstm.size).unwrap_or(i64::MAX);
+        let (begin, end) = if second { (Some(n), None) } else { (None, Some(n)) };
+        let part = cx.cut(v, 1, begin, end, 1)?;
+        state_out(cx, part)
+    };
+    for second in [false, true] {
+        all.push(half(cx, h, second)?);
+        all.push(half(cx, c, second)?);
+    }
+    Ok(all)
+}
+
+pub(crate) fn simple_recurrent(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
+    cx.arity_in(1..=2)?;
+    let f = cx.fields();
+    let (input, size) = (f.size("inputVectorSize")?, f.size("outputVectorSize")?);
+    let gate = Gate::of(f.message_or_empty("activation")?)?;
+    let x = sequence(cx, input)?;
+    let mut args = vec![
+        ("x", x),
+        ("initial_h", state(cx, 1, x, size)?),
+        ("weight_ih", cx.weight("weightMatrix", &[size, input])?),
+        ("weight_hh", cx.weight("recursionMatrix", &[size, size])?),
+    ];
+    if f.flag("hasBiasVector")? {
+        args.push(("bias", cx.weight("biasVector", &[size])?));
+    }
+    let direction = if f.flag("reverseInput")? { "reverse" } else { "forward" };
+    args.push(("direction", cx.text(direction)));
+    args.push(("output_sequence", cx.flag(f.flag("sequenceOutput")?)));
+    args.push(("activation", cx.text(gate.name(false))));
+    let out = cx.ops("rnn", &args)?;
+    let [y, h] = results(&out)?;
+    Ok(smallvec![sequence_out(cx, y)?, state_out(cx, h)?])
+}
+
+/// Written out step by step: the layer's reset gate acts on the state before the recursion matrix does, MIL's op
+/// documents it after.
+pub(crate) fn gru(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
+    cx.arity_in(1..=2)?;
+    let f = cx.fields();
+    let (input, size) = (f.size("inputVectorSize")?, f.size("outputVectorSize")?);
+    let [outer, inner] = Gate::all(f, "activations")?;
+    let x = sequence(cx, input)?;
+    let steps = match cx.shape(x)?.first() {
+        Some(Dim::Known(n @ 1..=MAX_STEPS)) => *n as i64,
+        _ => {
+            let what = format!("a GRU over a sequence that is not of 1 to {MAX_STEPS} steps");
+            return Err(Reason::Missing(what));
+        }
+    };
+    let mut h = state(cx, 1, x, size)?;
+    let bias = f.flag("hasBiasVectors")?;
+    let mut projected = Vec::with_capacity(3);
+    let mut recursion = Vec::with_capacity(3);
+    for gate in ["updateGate", "resetGate", "outputGate"] {
+        let weight = cx.weight(&format!("{gate}WeightMatrix"), &[size, input])?;
+        let mut args = vec![("x", x), ("weight", weight)];
+        if bias {
+            args.push(("bias", cx.weight(&format!("{gate}BiasVector"), &[size])?));
+        }
+        projected.push(cx.op("linear", &args)?);
+        recursion.push(cx.weight(&format!("{gate}RecursionMatrix"), &[size, size])?);
+    }
+    let unit = cx.num(1.0)?;
+    let reverse = f.flag("reverseInput")?;
+    let mut all = Vec::new();
+    for i in 0..steps {
+        let t = if reverse { steps - 1 - i } else { i };
+        let gate = |cx: &mut Cx<'_, '_>, i: usize, state: ValueId, act: Gate| -> One {
+            let (from, by) = (pick(&projected, i)?, pick(&recursion, i)?);
+            let at = cx.cut(from, 0, Some(t), Some(t + 1), 1)?;
+            let at = cx.squeeze(at, &[0])?;
+            let back = cx.op("linear", &[("x", state), ("weight", by)])?;
+            let sum = cx.op2("add", at, back)?;
+            act.apply(cx, sum)
+        };
+        let (z, r) = (gate(cx, 0, h, outer)?, gate(cx, 1, h, outer)?);
+        let kept = cx.op2("mul", h, r)?;
+        let o = gate(cx, 2, kept, inner)?;
+        let rest = cx.op2("sub", unit, z)?;
+        let (new, old) = (cx.op2("mul", rest, o)?, cx.op2("mul", z, h)?);
+        h = cx.op2("add", new, old)?;
+        all.push(h);
+    }
+    if reverse {
+        all.reverse();
+    }
+    let y = if f.flag("sequenceOutput")? {
+        let mut args: Vec<(&str, ValueId)> = all.iter().map(|&v| ("values", v)).collect();
+        args.push(("axis", cx.int(0)?));
+        cx.op("stack", &args)?
+    } else {
+        cx.expand(h, &[0])?
+    };
+    Ok(smallvec![sequence_out(cx, y)?, state_out(cx, h)?])
+}
+
+fn pick(v: &[ValueId], i: usize) -> One {
+    v.get(i).copied().ok_or_else(|| Reason::input(i, "it is missing"))
+}
+
+fn results<const N: usize>(out: &[ValueId]) -> Result<[ValueId; N], Reason> {
+    let short = || Reason::Missing(format!("a recurrent op with {N} results"));
+    out.get(..N).and_then(|v| v.try_into().ok()).ok_or_else(short)
+}

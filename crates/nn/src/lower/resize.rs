@@ -1,0 +1,248 @@
+//! Layers that change the size of the plane: cropping, padding, interpolation.
+
+use anewrite_ir::{Opset, ValueId};
+use anewrite_tensor::{DType, Tensor};
+
+use super::context::one;
+use super::conv::edges;
+use super::{Cx, Lowered, One, To};
+use crate::error::Reason;
+use crate::fields::Fields;
+
+/// By amounts, or to the size of the second input.
+pub(crate) fn crop(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
+    let n = cx.arity_in(1..=2)?;
+    let f = cx.fields();
+    let x = cx.x(0)?;
+    let rank = cx.rank_from(x, 3)?;
+    let plane = |v: [i64; 2], other: i64| -> Vec<i64> {
+        let [h, w] = v;
+        std::iter::repeat_n(other, rank - 2).chain([h, w]).collect()
+    };
+    let open = |v: [bool; 2]| -> Vec<bool> {
+        let [h, w] = v;
+        std::iter::repeat_n(true, rank - 2).chain([h, w]).collect()
+    };
+    let (begin, end, end_open) = if n == 1 {
+        let amounts = edges("cropAmounts", f.message_or_empty("cropAmounts")?)?;
+        let at = |i: usize| amounts.get(i).copied().unwrap_or(0) as i64;
+        ([at(0), at(2)], [-at(1), -at(3)], [at(1) == 0, at(3) == 0])
+    } else {
+        let [top, left] = f.sizes_or("offset", [0, 0])?.map(|n| i64::try_from(n).unwrap_or(i64::MAX));
+        let like = cx.raw(1)?;
+        cx.rank_from(like, 2)?;
+        let shape = cx.shape(like)?;
+        let size = |back: usize| shape.iter().rev().nth(back - 1).and_then(|d| d.known());
+        let (Some(h), Some(w)) = (size(2), size(1)) else {
+            let at = cx.rank(like)?;
+            let (h, w) = (cx.extent(like, at - 2)?, cx.extent(like, at - 1)?);
+            let rest = cx.ints(&vec![-1; rank - 2])?;
+            let (begin, size) = (cx.ints(&plane([top, left], 0))?, cx.concat(&[rest, h, w], 0)?);
+            return one(cx.op("slice_by_size", &[("x", x), ("begin", begin), ("size", size)])?);
+        };
+        ([top, left], [top.saturating_add(h as i64), left.saturating_add(w as i64)], [false; 2])
+    };
+    let (begin, end) = (cx.ints(&plane(begin, 0))?, cx.ints(&plane(end, 0))?);
+    let (from, to) = (cx.flags(&open([false; 2])), cx.flags(&open(end_open)));
+    let args = [("x", x), ("begin", begin), ("end", end), ("begin_mask", from), ("end_mask", to)];
+    one(cx.op("slice_by_index", &args)?)
+}
+
+/// Of the plane, by a constant, a reflection, or the edge.
+pub(crate) fn padding(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
+    cx.arity_in(1..=1)?;
+    let f = cx.fields();
+    let x = cx.x(0)?;
+    cx.rank_from(x, 2)?;
+    let amounts = edges("paddingAmounts", f.message_or_empty("paddingAmounts")?)?;
+    let mut args = vec![("x", x), ("pad", cx.sizes(&amounts)?)];
+    if f.has("reflection") {
+        args.push(("mode", cx.text("reflect")));
+    } else if f.has("replication") {
+        args.push(("mode", cx.text("replicate")));
+    } else {
+        let value = f.message_or_empty("constant")?.float("value")?;
+        args.extend([("mode", cx.text("constant")), ("constant_val", cx.num(value)?)]);
+    }
+    one(cx.op("pad", &args)?)
+}
+
+/// Of any axes, by a constant: amounts, or (with `padToGivenOutputSizeMode`) the sizes to reach.
+pub(crate) fn constant_pad(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
+    let n = cx.arity_in(1..=2)?;
+    let f = cx.fields();
+    let x = cx.x(0)?;
+    let value = cx.num(f.float("value")?)?;
+    let amounts = match n {
+        1 => Some(f.ints("padAmounts")?),
+        _ => cx.known_ints(cx.raw(1)?),
+    };
+    let to_size = f.flag("padToGivenOutputSizeMode")?;
+    let pad = match amounts {
+        Some(amounts) => {
+            let rank = cx.rank(x)?;
+            if amounts.len() != rank.saturating_mul(2) {
+                let why = format!("{} amounts for a tensor of rank {rank}", amounts.len());
+                return Err(Reason::field("padAmounts", why));
+            }
+            let amounts = if to_size { missing_amounts(cx, x, &amounts)? } else { amounts };
+            cx.ints(&amounts)?
+        }
+        None if to_size => return Err(Reason::Missing("padding to a computed size".into())),
+        None => cx.index(1)?,
+    };
+    let mode = cx.text("constant");
+    one(cx.op("pad", &[("x", x), ("pad", pad), ("mode", mode), ("constant_val", value)])?)
+}
+
+/// What is missing to the sizes that stand in the place of amounts.
+fn missing_amounts(cx: &Cx<'_, '_>, x: ValueId, sizes: &[i64]) -> Result<Vec<i64>, Reason> {
+    let mut out = Vec::with_capacity(sizes.len());
+    for (d, want) in cx.shape(x)?.iter().zip(sizes.chunks(2)) {
+        let have = d.known().and_then(|n| i64::try_from(n).ok());
+        for &want in want {
+            out.push(match (want, have) {
+                (0, _) => 0,
+                (n, Some(have)) => n.saturating_sub(have).max(0),
+                _ => return Err(Reason::Missing("padding an unknown extent to a given size".into())),
+            });
+        }
+    }
+    Ok(out)
+}
+
+/// By a factor: the nearest element, or bilinear with one of three grids.
+pub(crate) fn upsample(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
+    cx.arity_in(1..=1)?;
+    let f = cx.fields();
+    let x = cx.x(0)?;
+    let rank = cx.rank_from(x, 3)?;
+    let fractions = f.floats("fractionalScalingFactor")?;
+    let factors = match fractions.as_slice() {
+        [] => f.sizes_or("scalingFactor", [1, 1])?.map(|n| n as f64),
+        [h, w] => [*h, *w],
+        v => return Err(Reason::field("fractionalScalingFactor", format!("{} factors", v.len()))),
+    };
+    let mut args = vec![("x", x)];
+    let whole = factors.iter().all(|f| f.fract() == 0.0 && f.abs() < f64::from(i32::MAX));
+    for (name, factor) in ["scale_factor_height", "scale_factor_width"].into_iter().zip(factors) {
+        // Both integers or both 32-bit floats, whatever is computed in.
+        args.push((name, if whole { cx.int(factor as i64)? } else { single(cx, factor)? }));
+    }
+    match f.choice("mode", "NN")? {
+        "NN" => return one(cx.op("upsample_nearest_neighbor", &args)?),
+        "BILINEAR" => {}
+        other => return Err(Reason::field("mode", format!("{other} is not known"))),
+    }
+    let (corners, centres) = match f.choice("linearUpsampleMode", "DEFAULT")? {
+        "ALIGN_CORNERS_TRUE" => (true, true),
+        "ALIGN_CORNERS_FALSE" => (false, true),
+        "DEFAULT" => (false, false),
+        other => return Err(Reason::field("linearUpsampleMode", format!("{other} is not known"))),
+    };
+    if !centres && cx.opset() < Opset::Ios16 {
+        // The first opset's upsampling has no such grid, its resizing has.
+        let size = |axis: usize, factor: f64| -> Result<i64, Reason> {
+            let n = cx.shape(x)?.get(axis).and_then(|d| d.known());
+            n.map(|n| (n as f64 * factor).floor() as i64)
+                .ok_or_else(|| Reason::Missing("upsampling of unknown size with the default grid".into()))
+        };
+        let [h, w] = factors;
+        let (h, w) = (size(rank - 2, h)?, size(rank - 1, w)?);
+        return one(resized(cx, x, h, w, "DEFAULT")?);
+    }
+    args.push(("align_corners", cx.flag(corners)));
+    if !centres {
+        args.push(("half_pixel_centers", cx.flag(false)));
+    }
+    one(cx.op("upsample_bilinear", &args)?)
+}
+
+/// A number that is a 32-bit float whatever is computed in.
+fn single(cx: &mut Cx<'_, '_>, x: f64) -> One {
+    let t = Tensor::from_f64s(DType::F32, &[], &[x])?;
+    Ok(cx.b.constant(t))
+}
+
+fn resized(cx: &mut Cx<'_, '_>, x: ValueId, height: i64, width: i64, grid: &str) -> One {
+    let args = [
+        ("x", x),
+        ("target_size_height", cx.int(height)?),
+        ("target_size_width", cx.int(width)?),
+        ("sampling_mode", cx.text(grid)),
+    ];
+    cx.op("resize_bilinear", &args)
+}
+
+/// The MIL name of a `SamplingMode`.
+fn grid(f: Fields<'_>) -> Result<&'static str, Reason> {
+    let mode = f.message_or_empty("mode")?;
+    Ok(match mode.choice("samplingMethod", "STRICT_ALIGN_ENDPOINTS_MODE")? {
+        "STRICT_ALIGN_ENDPOINTS_MODE" => "STRICT_ALIGN_CORNERS",
+        "ALIGN_ENDPOINTS_MODE" => "ALIGN_CORNERS",
+        "UPSAMPLE_MODE" => "DEFAULT",
+        "ROI_ALIGN_MODE" => "OFFSET_CORNERS",
+        other => return Err(Reason::field("mode.samplingMethod", format!("{other} is not known"))),
+    })
+}
+
+pub(crate) fn resize_bilinear(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
+    cx.arity_in(1..=1)?;
+    let f = cx.fields();
+    let x = cx.x(0)?;
+    cx.rank_from(x, 3)?;
+    let [h, w] = f.sizes_or("targetSize", [1, 1])?.map(|n| i64::try_from(n).unwrap_or(i64::MAX));
+    one(resized(cx, x, h, w, grid(f)?)?)
+}
+
+/// Patches `[N, B, C, H, W]` of `[1, B, C, H, W]` at boxes `[N, 1, 4, 1, 1]`, or `[N, 1, C, H, W]` at boxes with
+/// the number of an image before their coordinates, `[N, 1, 5, 1, 1]`.
+pub(crate) fn crop_resize(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
+    cx.arity_in(2..=2)?;
+    let f = cx.fields();
+    let (x, boxes) = (cx.x(0)?, cx.x(1)?);
+    let (x, boxes) = (cx.explicit(x)?, cx.explicit(boxes)?);
+    if cx.rank(x)? != 5 || cx.rank(boxes)? != 5 {
+        return Err(Reason::input(0, "both inputs must be of rank 5"));
+    }
+    let coordinates = cx.shape(boxes)?.get(2).and_then(|d| d.known());
+    let images = cx.shape(x)?.get(1).and_then(|d| d.known());
+    let x = cx.squeeze(x, &[0])?;
+    let [h, w] = f.sizes_or("targetSize", [1, 1])?.map(|n| i64::try_from(n).unwrap_or(i64::MAX));
+    let convention = f.message_or_empty("boxIndicesMode")?.choice("boxMode", "CORNERS_HEIGHT_FIRST")?;
+    let mut args = vec![("x", x)];
+    let newer = cx.opset() >= Opset::Ios17;
+    if newer {
+        let coordinates =
+            coordinates.ok_or_else(|| Reason::input(1, "how many coordinates a box has must be known"))?;
+        let flat = cx.reshape(boxes, &[To::Of(boxes, 0), To::Size(coordinates)])?;
+        let (at, index) = match coordinates {
+            5 => {
+                let index = cx.cut(flat, 1, Some(0), Some(1), 1)?;
+                let index = cx.squeeze(index, &[1])?;
+                (cx.cut(flat, 1, Some(1), Some(5), 1)?, cx.int_of(index)?)
+            }
+            _ if images == Some(1) => {
+                let (n, zero) = (cx.extent(flat, 0)?, cx.int(0)?);
+                (flat, cx.op("fill", &[("shape", n), ("value", zero)])?)
+            }
+            _ => return Err(Reason::Missing("every box cut out of every image of a batch".into())),
+        };
+        args.extend([("boxes", at), ("box_indices", index)]);
+    } else if coordinates == Some(4) || images == Some(1) {
+        args.push(("roi", boxes));
+    } else {
+        return Err(Reason::Missing("boxes that name one of several images, before iOS 17".into()));
+    }
+    args.extend([
+        ("target_height", cx.int(h)?),
+        ("target_width", cx.int(w)?),
+        ("normalized_coordinates", cx.flag(f.flag("normalizedCoordinates")?)),
+        ("spatial_scale", single(cx, f.float_or("spatialScale", 1.0)?)?),
+        ("box_coordinate_mode", cx.text(convention)),
+        ("sampling_mode", cx.text(grid(f)?)),
+    ]);
+    let y = cx.op("crop_resize", &args)?;
+    let y = if newer { cx.expand(y, &[1])? } else { y };
+    one(cx.canonical(y)?)
+}
