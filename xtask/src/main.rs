@@ -9,6 +9,7 @@
 mod ane;
 mod proto;
 mod tidy;
+mod types;
 
 use clap::{Parser, Subcommand};
 
@@ -25,6 +26,7 @@ enum Task {
     Ane(ane::Args),
     Proto(proto::Args),
     Tidy(tidy::Args),
+    Types(types::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -32,6 +34,7 @@ fn main() -> anyhow::Result<()> {
         Task::Ane(args) => ane::run(&args),
         Task::Proto(args) => proto::run(&args),
         Task::Tidy(args) => tidy::run(&args),
+        Task::Types(args) => types::run(&args),
     }
 }
 

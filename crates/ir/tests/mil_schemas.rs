@@ -116,8 +116,6 @@ fn default_text(d: DefaultValue) -> String {
 
 fn row(op: &str, r: &Row, ours: &[Param]) -> String {
     use serde_json::Value;
-    // definitions that check element types in their own way state none
-    let stated = ours.iter().any(|p| p.dtypes != DTypes::ANY);
     let here = ours.iter().find(|p| p.name == r.name);
     let default = match &r.default {
         // a list of scalars has no element shape, and files then bind no value
@@ -139,9 +137,9 @@ fn row(op: &str, r: &Row, ours: &[Param]) -> String {
         },
         Some(v) => v.to_string(),
     };
-    let dtypes = r.dtypes.as_ref().filter(|_| stated).map_or(DTypes::ANY, |d| {
+    let dtypes = r.dtypes.as_ref().map_or(DTypes::ANY, |d| {
         let set = d.iter().map(|n| DTypes::of(&[DType::from_name(n).unwrap()]));
         set.reduce(DTypes::and).unwrap()
     });
-    line(&r.name, &r.kind, &default, dtypes, r.like.as_deref().filter(|_| stated))
+    line(&r.name, &r.kind, &default, dtypes, r.like.as_deref())
 }

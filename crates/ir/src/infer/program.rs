@@ -34,7 +34,7 @@ pub struct Inferred {
     pub dims: DimTable,
     /// Where the file disagrees, in program order.
     pub disagreements: Vec<Disagreement>,
-    /// Ops without a definition, whose results keep their stored types.
+    /// Ops without a definition, and sealed ones that inference cannot follow: results keep their stored types.
     pub opaque: Vec<OpId>,
     /// Results that are known more precisely than the file says.
     pub refined: Vec<ValueId>,
@@ -172,6 +172,8 @@ pub(crate) fn note(p: &Program, op: OpId, outcome: Result<OpFacts, InferError>, 
             }
             match e {
                 InferError::Unknown(_) => out.opaque.push(op),
+                // part of it was not read, so what is missing need not be missing in the file
+                _ if p.op(op).sealed => out.opaque.push(op),
                 e => out.disagreements.push(Disagreement { op, result: 0, inferred: Err(e) }),
             }
             return;
