@@ -6,7 +6,7 @@ use smallvec::{SmallVec, smallvec};
 use crate::expr::{Ctx, Expr, Facts, observe};
 use crate::family::{Family, FamilySet};
 use crate::os::OsRange;
-use crate::table::{Confidence, Path, Row, Status, tables};
+use crate::table::{Confidence, Route, Row, Status, tables};
 use crate::target::Target;
 use crate::verdict::{Eligibility, Note, Verdict, Why};
 use crate::view::OpView;
@@ -107,7 +107,7 @@ struct Case {
 
 impl Case {
     fn add(&mut self, row: &'static Row, finding: Finding, confidence: impl FnOnce() -> Confidence) {
-        let weak = row.confidence == Confidence::Guess || row.path == Path::Direct;
+        let weak = row.confidence == Confidence::Guess || row.route == Route::Direct;
         match finding {
             Finding::Silent => {}
             Finding::Settled(answer) => self.base.push(Settled { row, answer, confidence: confidence() }),
@@ -134,8 +134,8 @@ impl Case {
             let observed = expr.and_then(|expr| observe(ctx, expr, outcome));
             return Verdict::No { row, observed, confidence: confidence(ctx, row) };
         }
-        let measured = row.path == Path::CoreMl && known == Confidence::Measured;
-        match self.open.into_iter().find(|(_, row, _)| row.path == Path::CoreMl || !measured) {
+        let measured = row.route == Route::CoreMl && known == Confidence::Measured;
+        match self.open.into_iter().find(|(_, row, _)| row.route == Route::CoreMl || !measured) {
             Some((why, row, leaning)) => Verdict::Unknown { why, rows: smallvec![row], leaning },
             None => Verdict::Yes { row, confidence: known },
         }
@@ -147,7 +147,7 @@ impl Case {
 fn confidence(ctx: &Ctx<'_>, row: &'static Row) -> Confidence {
     let covered = row.tested.as_ref().is_none_or(|tested| ctx.truth(tested) == Ok(true));
     match row.confidence_on(ctx.family) {
-        known if row.path == Path::Direct => known.min(Confidence::Reported),
+        known if row.route == Route::Direct => known.min(Confidence::Reported),
         Confidence::Measured if !covered => Confidence::Derived,
         known => known,
     }
@@ -205,7 +205,7 @@ struct Settled {
 impl Settled {
     /// The weight of the evidence: what was seen below Core ML never outweighs what was seen through it.
     fn rank(&self) -> (bool, bool, Confidence) {
-        (self.confidence > Confidence::Guess, self.row.path == Path::CoreMl, self.confidence)
+        (self.confidence > Confidence::Guess, self.row.route == Route::CoreMl, self.confidence)
     }
 }
 

@@ -13,7 +13,7 @@
 //! From public sources only: scans of every op through Core ML on an M4, Apple's own documents, reports
 //! of people who looked at a compute plan, and work below Core ML. Each row of `data/*.toml` carries the
 //! keys of its sources (`data/sources.toml`), how it is known ([`Confidence`]) and whether it was seen
-//! through Core ML or below it ([`Path`]). Sources that contradict each other stay side by side: [`rows`]
+//! through Core ML or below it ([`Route`]). Sources that contradict each other stay side by side: [`rows`]
 //! gives all that is said of an op.
 //!
 //! # How to add a row
@@ -48,14 +48,14 @@ pub use device::{Chip, Device, chips, devices};
 pub use expr::Observed;
 pub use family::{Family, FamilySet};
 pub use judge::{eligibility, notes};
-pub use limits::{Dissent, Limit, LimitRow, LimitValue, limit, limit_set};
+pub use limits::{Dissent, Limit, LimitRow, LimitValue, limit, limit_set, limits};
 pub use os::{Os, OsRange};
 pub use planner::{
     Backend, Charges, Plan, PlanOp, Price, Prices, Segment, Totals, Trust, Work, charges, plan, prices,
 };
 pub use score::{Score, score};
 pub use simple::SimpleOp;
-pub use table::{Confidence, Path, Row, Source, Status, row, rows, source};
+pub use table::{Confidence, Route, Row, Source, Status, row, rows, source};
 pub use target::{Target, TargetError};
 pub use verdict::{Answer, Eligibility, Note, Verdict, Why};
 pub use view::{Dims, OpView, Operand, Tensor, VALUE_LIMIT, Value};

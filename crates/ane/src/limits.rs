@@ -2,7 +2,7 @@ use rustc_hash::FxHashMap;
 use serde::Deserialize;
 
 use crate::family::{Family, FamilySet};
-use crate::table::{Confidence, Path, tables};
+use crate::table::{Confidence, Route, tables};
 
 /// A numeric limit of one family.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,6 +50,11 @@ pub fn limit(id: &str, family: Family) -> Option<Limit> {
 /// The members of a limit that is a set of values (`LIM-STRIDE`), for a family.
 pub fn limit_set(id: &str, family: Family) -> Option<&'static [u64]> {
     tables().limits.value(id, family).and_then(|v| v.set.as_deref())
+}
+
+/// Every limit with everything that sources say of it, for those who explain a verdict.
+pub fn limits() -> &'static [LimitRow] {
+    &tables().limits.rows
 }
 
 /// One limit with everything that sources say of it.
@@ -103,7 +108,7 @@ pub struct Dissent {
     pub says: String,
     /// Whether it was seen through Core ML or below it.
     #[serde(default)]
-    pub path: Path,
+    pub route: Route,
     /// Keys of the sources.
     pub sources: Vec<String>,
 }

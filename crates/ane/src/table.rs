@@ -25,7 +25,7 @@ pub enum Confidence {
 /// Where it was seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Path {
+pub enum Route {
     /// Through Core ML, from a model file.
     #[default]
     CoreMl,
@@ -90,7 +90,7 @@ pub struct Row {
     pub confidence: Confidence,
     /// Through Core ML or below it.
     #[serde(default)]
-    pub path: Path,
+    pub route: Route,
     /// For each family the first one on which the row's conditions come out the same.
     #[serde(skip)]
     alike: [Option<Family>; Family::COUNT],

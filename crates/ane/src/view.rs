@@ -50,8 +50,13 @@ pub enum Value {
 
 /// What the capability tables and the planner need to see of one op.
 ///
-/// Whoever owns a graph implements this on a borrowed op. The order of calls is free, nothing is
-/// called twice per judged target, and no call needs to allocate for ordinary ranks and parameters.
+/// Whoever owns a graph implements this on a borrowed op. The order of calls is free, and no call needs to
+/// allocate for ordinary ranks and parameters.
+///
+/// Operands go by the names of their op's schema. For a layer of a NeuralNetwork the parameters are constant
+/// operands that go by the field names of the protobuf schema (`kernelSize`, `dilationFactor`, `globalPooling`);
+/// where a parameter is a choice between messages, as the function of an `activation`, its operand is `type`
+/// and its value the name of the case (`softplus`).
 pub trait OpView {
     /// The op type: `max_pool`, or `nn.addBroadcastable` for a layer of a NeuralNetwork model.
     fn op(&self) -> &str;

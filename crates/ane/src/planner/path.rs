@@ -35,11 +35,13 @@ pub struct Plan {
     /// For each op, how much more in ms the cheapest plan costs that has it on the other side of the
     /// border between engine and CPU; 0 is a tie, infinite where the other side cannot run it.
     pub margins: Vec<f64>,
-    charges: Charges,
+    /// For each op, the cheapest plan that has it on the engine, without its own price.
+    around: Vec<f64>,
 }
 
-/// Costs closer than this are equal: far above rounding, far below any price.
-const EQUAL: f64 = 1e-12;
+/// Costs in ms closer than this are equal: far above the rounding of sums, far below the difference that
+/// one element makes.
+const EQUAL: f64 = 1e-10;
 
 /// Of equally cheap ways the first in this order is taken, as Core ML was seen to do between the CPUs.
 const PREFERRED: [Backend; 3] = [Backend::ClassicCpu, Backend::Bnns, Backend::Ane];
@@ -64,38 +66,61 @@ fn states() -> impl Iterator<Item = (usize, Backend, bool)> {
 /// assert_eq!(saves_enough.backends, [Backend::Ane]);
 /// ```
 pub fn plan(ops: &[PlanOp], charges: &Charges) -> Plan {
-    let forward = forward(ops, charges);
-    let backward = backward(ops, charges);
-    let (mut backends, mut margins) = (Vec::with_capacity(ops.len()), Vec::with_capacity(ops.len()));
-    let mut total: f64 = 0.0;
-    let mut before: Option<(Backend, bool)> = None;
-    for (i, op) in ops.iter().enumerate() {
-        let through = |s: usize| forward[i][s] + backward[i][s];
-        let best = (0..STATES).map(through).fold(f64::INFINITY, f64::min);
-        let side = |engine: bool| {
+    let arrivals = arrivals(ops, charges);
+    let departures = departures(ops, charges);
+    let mut plan = Plan { backends: Vec::new(), total: 0.0, margins: Vec::new(), around: Vec::new() };
+    // Where the way came from: the state, and the cost up to it.
+    let mut before: Option<(Backend, bool, f64)> = None;
+    for ((op, arrive), depart) in ops.iter().zip(&arrivals).zip(&departures) {
+        let around = |s: usize| arrive[s] + depart[s];
+        let least = |engine: bool| {
             let of_side = states().filter(|(_, backend, _)| backend.is_ane() == engine);
-            of_side.map(|(s, _, _)| through(s)).fold(f64::INFINITY, f64::min)
+            of_side.map(|(s, backend, _)| around(s) + price(op, backend)).fold(f64::INFINITY, f64::min)
         };
+        plan.total = least(true).min(least(false));
         // Among the states of some cheapest way, one that the ops before lead to at that same cost.
-        let mut chosen = None;
-        for (s, backend, entered) in states() {
-            let leads = before.is_none_or(|(from, was)| {
-                step(from, was, backend, entered, charges).is_some_and(|charge| {
-                    let so_far = forward[i - 1][index(from, was)] + charge + price(op, backend);
-                    so_far <= forward[i][s] + EQUAL
-                })
-            });
-            if through(s) <= best + EQUAL && leads && chosen.is_none() {
-                chosen = Some((backend, entered));
-            }
-        }
-        let (backend, entered) = chosen.unwrap_or((Backend::ClassicCpu, false));
-        margins.push(side(!backend.is_ane()) - side(backend.is_ane()));
-        backends.push(backend);
-        before = Some((backend, entered));
-        total = best;
+        let leads = |s: usize, backend, entered| match before {
+            None => true,
+            Some((from, was, cost)) => step(from, was, backend, entered, charges)
+                .is_some_and(|charge| cost + charge <= arrive[s] + EQUAL),
+        };
+        let on_way = |&(s, backend, entered): &(usize, Backend, bool)| {
+            around(s) + price(op, backend) <= plan.total + EQUAL && leads(s, backend, entered)
+        };
+        let (s, backend, entered) = states().find(on_way).unwrap_or((0, Backend::ClassicCpu, false));
+        before = Some((backend, entered, arrive[s] + price(op, backend)));
+        let margin = least(!backend.is_ane()) - least(backend.is_ane());
+        plan.margins.push(if margin.is_nan() { f64::INFINITY } else { margin });
+        plan.backends.push(backend);
+        let on_engine = states().filter(|(_, backend, _)| backend.is_ane());
+        plan.around.push(on_engine.map(|(s, _, _)| around(s)).fold(f64::INFINITY, f64::min));
     }
-    Plan { backends, total, margins, charges: *charges }
+    settle_last(ops, charges, &mut plan);
+    plan
+}
+
+/// Settles a tie of the last op, which is the only kind seen between engine and CPU.
+///
+/// Core ML's choice looks like the rounding of its sums: prices added from the last op backwards, then the
+/// launch, then the output or the switch, and the CPU where that is strictly less. That rule gave 58 of 61
+/// such choices, so the margin of 0 is the answer to rely on.
+fn settle_last(ops: &[PlanOp], charges: &Charges, plan: &mut Plan) {
+    let Plan { backends, margins, .. } = plan;
+    let Some(last) = ops.len().checked_sub(1) else { return };
+    let tied = margins[last].abs() <= EQUAL && !backends[last].is_ane();
+    let run = backends[..last].iter().rev().take_while(|b| b.is_ane()).count();
+    if !tied || run == 0 {
+        return;
+    }
+    let launch = if backends[..last - run].iter().any(|b| b.is_ane()) { 0.0 } else { charges.launch };
+    let before = || ops[last - run..last].iter().rev().map(|op| price(op, Backend::Ane));
+    let on_engine =
+        before().fold(price(&ops[last], Backend::Ane), |sum, ms| sum + ms) + launch + charges.output;
+    let on_cpu =
+        before().fold(0.0, |sum, ms| sum + ms) + launch + charges.switch + price(&ops[last], backends[last]);
+    if on_engine <= on_cpu {
+        backends[last] = Backend::Ane;
+    }
 }
 
 fn price(op: &PlanOp, backend: Backend) -> f64 {
@@ -108,10 +133,6 @@ fn price(op: &PlanOp, backend: Backend) -> f64 {
     cost.unwrap_or(f64::INFINITY)
 }
 
-fn index(backend: Backend, entered: bool) -> usize {
-    states().find(|(_, b, e)| *b == backend && *e == entered).map_or(0, |(i, _, _)| i)
-}
-
 /// The charge for going from one state to the next; `None` where the second does not follow.
 fn step(from: Backend, was: bool, to: Backend, entered: bool, charges: &Charges) -> Option<f64> {
     if entered != (was || to.is_ane()) {
@@ -121,46 +142,39 @@ fn step(from: Backend, was: bool, to: Backend, entered: bool, charges: &Charges)
     Some(launch + if from == to { 0.0 } else { charges.switch })
 }
 
-/// The cheapest way to each state of each op, the op included.
-fn forward(ops: &[PlanOp], charges: &Charges) -> Vec<[f64; STATES]> {
+/// The cheapest way to each state of each op, the op itself not priced.
+fn arrivals(ops: &[PlanOp], charges: &Charges) -> Vec<[f64; STATES]> {
     let mut table: Vec<[f64; STATES]> = Vec::with_capacity(ops.len());
+    let mut last: Option<(&PlanOp, [f64; STATES])> = None;
     for op in ops {
         let mut row = [f64::INFINITY; STATES];
         for (s, backend, entered) in states() {
-            let come = match table.last() {
-                None if entered == backend.is_ane() => {
-                    if entered {
-                        charges.launch
-                    } else {
-                        0.0
-                    }
-                }
-                None => f64::INFINITY,
-                Some(last) => states()
-                    .filter_map(|(t, from, was)| Some(last[t] + step(from, was, backend, entered, charges)?))
+            row[s] = match &last {
+                None if entered != backend.is_ane() => f64::INFINITY,
+                None if entered => charges.launch,
+                None => 0.0,
+                Some((before, come)) => states()
+                    .filter_map(|(t, from, was)| {
+                        Some(come[t] + price(before, from) + step(from, was, backend, entered, charges)?)
+                    })
                     .fold(f64::INFINITY, f64::min),
             };
-            row[s] = come + price(op, backend);
         }
         table.push(row);
+        last = Some((op, row));
     }
     table
 }
 
-/// The cheapest way from each state of each op to the end, the op not included.
-fn backward(ops: &[PlanOp], charges: &Charges) -> Vec<[f64; STATES]> {
+/// The cheapest way from each state of each op to the end, the op itself not priced.
+fn departures(ops: &[PlanOp], charges: &Charges) -> Vec<[f64; STATES]> {
     let mut table = vec![[f64::INFINITY; STATES]; ops.len()];
     let mut next: Option<(&PlanOp, [f64; STATES])> = None;
     for (op, row) in ops.iter().zip(&mut table).rev() {
         for (s, backend, entered) in states() {
             row[s] = match &next {
-                None => {
-                    if backend.is_ane() {
-                        charges.output
-                    } else {
-                        0.0
-                    }
-                }
+                None if backend.is_ane() => charges.output,
+                None => 0.0,
                 Some((after, rest)) => states()
                     .filter_map(|(t, to, then)| {
                         Some(step(backend, entered, to, then, charges)? + price(after, to) + rest[t])
@@ -196,14 +210,9 @@ impl Plan {
         segments::totals(self, ops)
     }
 
-    /// What the plan costs more in ms because op `place` is off the engine: the same plan with it on the
-    /// engine, at the price `ms`, against this one. 0 where it would not help or there is no such op.
-    pub fn price_of_absence(&self, ops: &[PlanOp], place: usize, ms: f64) -> f64 {
-        let mut with = ops.to_vec();
-        match with.get_mut(place) {
-            Some(op) => op.costs[0] = Some(ms),
-            None => return 0.0,
-        }
-        (self.total - plan(&with, &self.charges).total).max(0.0)
+    /// What the plan costs more in ms because the op at `place` is not on the engine, where it would cost `ms`.
+    /// 0 where the engine would not help, or there is no such op.
+    pub fn price_of_absence(&self, place: usize, ms: f64) -> f64 {
+        self.around.get(place).map_or(0.0, |around| (self.total - around - ms).max(0.0))
     }
 }
