@@ -56,6 +56,11 @@ impl<'a> Printer<'a> {
         out
     }
 
+    /// The number after `@` that tells a value from others of its name.
+    pub fn suffix(&self, value: ValueId) -> Option<u32> {
+        self.layout.suffixes.get(&value).copied()
+    }
+
     /// Whether an operand is a constant that stands in the argument.
     pub fn is_inline(&self, operand: &Operand) -> bool {
         self.layout.is_inline(self.p, &self.o, operand)
