@@ -46,6 +46,16 @@ impl Document {
     }
 }
 
+impl Document {
+    /// The blob whose elements are exactly these bytes of a map, as a constant of the import has them: the reference to
+    /// its file, and the offset that the model names.
+    pub fn blob_of(&self, elements: &Bytes) -> Option<(&str, u64)> {
+        let (file, offset) = self.uses.find(elements)?;
+        let (name, _) = self.uses.files.get(file as usize)?;
+        Some((name, offset))
+    }
+}
+
 /// One network of a model.
 #[derive(Clone, Debug)]
 pub struct Part {

@@ -22,4 +22,4 @@ pub use error::{ImportError, Problem};
 pub use export::{Export, ExportError, ExportProblem, export, export_anew};
 pub use model::{import, import_spec};
 pub use note::Note;
-pub use weights::WeightSource;
+pub use weights::{NoWeights, WeightSource};

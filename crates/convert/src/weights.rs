@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anewrite_tensor::DType;
 use bytes::Bytes;
-use coreml_package::{BlobFile, BlobType, OpenError, Package, Source};
+use coreml_package::{BlobFile, BlobType, OpenError, OpenProblem, Package, Source};
 use rustc_hash::FxHashMap;
 
 use crate::error::{Problem, Read};
@@ -39,6 +39,20 @@ impl WeightSource for Package {
 
     fn has_files(&self) -> bool {
         true
+    }
+}
+
+/// A model that has no weight files: its specification holds everything.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoWeights;
+
+impl WeightSource for NoWeights {
+    fn weight_file(&self, reference: &str) -> Result<Arc<BlobFile>, OpenError> {
+        Err(OpenError::new("(memory)", OpenProblem::NoWeightFiles(reference.to_owned())))
+    }
+
+    fn has_files(&self) -> bool {
+        false
     }
 }
 

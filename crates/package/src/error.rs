@@ -18,7 +18,8 @@ pub struct OpenError {
 }
 
 impl OpenError {
-    pub(crate) fn new(path: impl Into<PathBuf>, problem: OpenProblem) -> Self {
+    /// An error about the file or folder at `path`, for those who offer files that are not on a disk.
+    pub fn new(path: impl Into<PathBuf>, problem: OpenProblem) -> Self {
         Self { path: path.into(), problem: Box::new(problem) }
     }
 

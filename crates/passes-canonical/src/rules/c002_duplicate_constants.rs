@@ -2,9 +2,9 @@
 
 use std::hash::{Hash, Hasher};
 
-use anewrite_ir::{Binding, Const, ConstOrigin, DialectId, Program, Side, ValueId};
+use anewrite_ir::{Binding, BlockId, Const, ConstOrigin, DialectId, Program, Side, ValueId};
 use anewrite_rewrite::{Match, Miss, PatchBuilder, Pattern, Rule, RuleInfo, Sweep, SweepCx, declare_rule};
-use anewrite_tensor::{Payload, Tensor};
+use anewrite_tensor::{DType, Payload, Tensor};
 use rustc_hash::{FxHashMap, FxHasher};
 
 declare_rule! {
@@ -13,20 +13,18 @@ declare_rule! {
     ///
     /// ## Before / after
     /// ```mil before
-    /// func main<CoreML6>(tensor<fp16, [2, 3, 5]> x, tensor<fp16, [2, 3, 5]> z) {
-    ///   p = const()[name = "p", val = tensor<int32, [3]>([1, 2, 0])];
-    ///   q = const()[name = "q", val = tensor<int32, [3]>([1, 2, 0])];
-    ///   a = transpose(x = x, perm = p);
-    ///   b = transpose(x = z, perm = q);
-    ///   y = add(x = a, y = b);
+    /// func main<CoreML6>(tensor<fp16, [2, 128]> x) {
+    ///   v = const()[name = "v", val = random<fp16, [128]>(7)];
+    ///   w = const()[name = "w", val = random<fp16, [128]>(7)];
+    ///   a = add(x = x, y = v);
+    ///   y = mul(x = a, y = w);
     /// } -> (y);
     /// ```
     /// ```mil after
-    /// func main<CoreML6>(tensor<fp16, [2, 3, 5]> x, tensor<fp16, [2, 3, 5]> z) {
-    ///   p = const()[name = "p", val = tensor<int32, [3]>([1, 2, 0])];
-    ///   a = transpose(x = x, perm = p);
-    ///   b = transpose(x = z, perm = p);
-    ///   y = add(x = a, y = b);
+    /// func main<CoreML6>(tensor<fp16, [2, 128]> x) {
+    ///   v = const()[name = "v", val = random<fp16, [128]>(7)];
+    ///   a = add(x = x, y = v);
+    ///   y = mul(x = a, y = v);
     /// } -> (y);
     /// ```
     ///
@@ -36,8 +34,9 @@ declare_rule! {
     /// ## Applies when
     /// 1. both are `const` ops, without fields that this build does not know; constants written in place stay
     /// 2. dtype, shape and every bit agree (0.0 and -0.0 differ)
-    /// 3. the first stands in the body of the function, where all can see it
-    /// 4. no op that would change carries fields that this build does not know
+    /// 3. they have at least 100 elements: merging strides and paddings saves little and would show in every diff
+    /// 4. the first stands in the body of the function, where all can see it
+    /// 5. no op that would change carries fields that this build does not know
     pub struct DuplicateConstants = C 2 "duplicate-constants";
     grade: BitExact, purpose: Clean,
 }
@@ -67,6 +66,7 @@ impl Sweep for DuplicateConstants {
             return;
         }
         for (_, f) in p.functions() {
+            let alike = alike(p, f.body);
             let mut first: FxHashMap<u64, Vec<ValueId>> = FxHashMap::default();
             let mut same_as: Side<ValueId, Option<ValueId>> = Side::new(None);
             let mut seen: Side<ValueId, bool> = Side::new(false);
@@ -78,7 +78,9 @@ impl Sweep for DuplicateConstants {
                     else {
                         continue;
                     };
-                    if !seen[x.value] {
+                    if !seen[x.value]
+                        && alike.get(&(c.tensor.dtype(), c.tensor.dims())).is_some_and(|&n| n > 1)
+                    {
                         seen.set(x.value, true);
                         let twins = first.entry(fingerprint(&c.tensor)).or_default();
                         let twin = twins
@@ -103,8 +105,26 @@ impl Sweep for DuplicateConstants {
     }
 }
 
+/// Smaller constants are left alone; coremltools draws the line at the same number.
+const MIN_ELEMENTS: u64 = 100;
+
 fn mergeable(c: &Const) -> bool {
-    !c.sealed && !matches!(c.origin, ConstOrigin::InPlace)
+    !c.sealed && !matches!(c.origin, ConstOrigin::InPlace) && c.tensor.count() >= MIN_ELEMENTS
+}
+
+/// How many constants there are of each dtype and shape: one that is alone of its kind need not be read.
+fn alike(p: &Program, body: BlockId) -> FxHashMap<(DType, &[u64]), u32> {
+    let mut count = FxHashMap::default();
+    let mut seen: Side<ValueId, bool> = Side::new(false);
+    for op in p.walk(body) {
+        for x in &p.op(op).operands {
+            if let Some(c) = p.constant(x.value).filter(|c| mergeable(c) && !seen[x.value]) {
+                seen.set(x.value, true);
+                *count.entry((c.tensor.dtype(), c.tensor.dims())).or_default() += 1;
+            }
+        }
+    }
+    count
 }
 
 fn tensor(p: &Program, value: ValueId) -> Option<&Tensor> {
@@ -113,8 +133,8 @@ fn tensor(p: &Program, value: ValueId) -> Option<&Tensor> {
 
 /// Bytes of a large payload that the fingerprint reads, spread over it: two weights that differ are hardly ever
 /// read in full, and a model of gigabytes is not read to find that it has no twins.
-const SAMPLE: usize = 32;
-const SAMPLES: usize = 16;
+const SAMPLE: usize = 64;
+const SAMPLES: usize = 4;
 
 fn fingerprint(t: &Tensor) -> u64 {
     let mut h = FxHasher::default();

@@ -12,6 +12,7 @@ mod c013_compose_reshapes;
 mod c014_compose_casts;
 mod c015_cancel_transposes;
 mod c020_known_integers;
+mod c021_fold_constants;
 mod elementwise;
 
 /// Every canonical rule.
@@ -27,5 +28,6 @@ pub fn rules() -> &'static [&'static dyn Rule] {
         &c014_compose_casts::ComposeCasts,
         &c015_cancel_transposes::CancelTransposes,
         &c020_known_integers::KnownIntegers,
+        &c021_fold_constants::FoldConstants,
     ]
 }
