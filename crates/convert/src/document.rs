@@ -7,6 +7,7 @@ use bytes::Bytes;
 use coreml_proto::spec::ModelDescription;
 
 use crate::mil::ProgramSource;
+use crate::nn::NetworkSource;
 use crate::note::Note;
 use crate::weights::WeightUses;
 
@@ -81,6 +82,8 @@ impl Part {
 pub(crate) enum PartSource {
     /// An ML Program.
     Program(ProgramSource),
+    /// A NeuralNetwork.
+    Network(NetworkSource),
 }
 
 /// What a model says of itself.

@@ -15,6 +15,8 @@ use crate::blobs::Blobs;
 use crate::document::{Document, PartSource};
 use crate::error::Fault;
 use crate::mil;
+use crate::nn;
+use crate::place::Place;
 use crate::read::Span;
 use crate::weights::WeightSource;
 
@@ -73,9 +75,15 @@ pub enum ExportProblem {
     /// A value without a type, which the format asks for.
     #[error("a value has no type that the format can state")]
     UnknownType,
-    /// An attribute that is no value, on an op of an ML Program.
-    #[error("the attribute {0} has no form in an ML Program")]
+    /// An attribute that the format has no field for, or one of another type; in an ML Program, any that is no value.
+    #[error("the attribute {0} does not fit the format")]
     Attribute(String),
+    /// A layer that the schema does not have.
+    #[error("there is no layer of this kind")]
+    UnknownLayer,
+    /// A constant where a layer reads a blob.
+    #[error("a constant cannot be the input of a layer; a loadConstant layer makes a blob of it")]
+    ConstantInput,
     /// A parameter that the format takes in an attribute, bound to a value that is no constant.
     #[error("{0} must be a constant")]
     NotConstant(String),
@@ -201,6 +209,7 @@ impl Sheet<'_> {
         for (index, part) in document.parts.iter().enumerate() {
             match &*part.source {
                 PartSource::Program(source) => mil::export(self, index, part, source)?,
+                PartSource::Network(source) => nn::export(self, part, source)?,
             }
         }
         self.gone.sort_unstable_by_key(|s| s.start);
@@ -218,6 +227,14 @@ impl Sheet<'_> {
     pub(crate) fn replace(&mut self, field: Span, fields: Rope) {
         self.edits.replace(field.clone(), fields);
         self.gone.push(field);
+    }
+
+    /// Adds a field at a place.
+    pub(crate) fn insert(&mut self, place: &Place, field: Rope) {
+        match place {
+            Place::Before(at) => self.edits.insert_before(*at, field),
+            Place::End(content) => self.edits.append(content.clone(), field),
+        }
     }
 
     /// Leaves out a field that stands elsewhere in the output, and gives it, edited by `inner`.

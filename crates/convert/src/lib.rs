@@ -13,7 +13,9 @@ mod error;
 mod export;
 mod mil;
 mod model;
+mod nn;
 mod note;
+mod place;
 mod read;
 mod weights;
 

@@ -14,6 +14,7 @@ use crate::document::{Document, ModelInfo, Part, PartSource};
 use crate::error::{At, ImportError, Problem, Read};
 use crate::mil;
 use crate::mil::value::ValueReader;
+use crate::nn::{self, NetworkKind};
 use crate::note::Note;
 use crate::read::{Depth, Span, each_field, once, text};
 use crate::weights::{WeightSource, WeightUses};
@@ -58,6 +59,9 @@ mod member {
     pub(super) const PIPELINE_CLASSIFIER: u32 = 200;
     pub(super) const PIPELINE_REGRESSOR: u32 = 201;
     pub(super) const PIPELINE: u32 = 202;
+    pub(super) const REGRESSOR: u32 = 303;
+    pub(super) const CLASSIFIER: u32 = 403;
+    pub(super) const NETWORK: u32 = 500;
     pub(super) const ML_PROGRAM: u32 = 502;
 }
 
@@ -124,6 +128,15 @@ impl Models<'_> {
                 let read = mil::import(reader, content, depth, &mut self.notes);
                 let (program, source) = read.at(|| kind.clone())?;
                 let source = Arc::new(PartSource::Program(source));
+                self.parts.push(Part { path, name, program, info, source });
+                Ok(())
+            }
+            member::NETWORK | member::REGRESSOR | member::CLASSIFIER => {
+                let is_classifier = number == member::CLASSIFIER;
+                let of = if is_classifier { NetworkKind::Classifier } else { NetworkKind::Plain };
+                let read = nn::import(self.spec, content, of, &info, depth, &mut self.notes);
+                let (program, source) = read.at(|| kind.clone())?;
+                let source = Arc::new(PartSource::Network(source));
                 self.parts.push(Part { path, name, program, info, source });
                 Ok(())
             }

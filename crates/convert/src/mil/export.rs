@@ -10,7 +10,7 @@ use super::source::{Item, ItemKind, ProgramSource};
 use super::view::OpView;
 use crate::document::Part;
 use crate::export::{ExportError, ExportProblem, Sheet};
-use crate::read::Span;
+use crate::place::{Place, Step, end, steps};
 
 /// Field number of the ops in `Block`.
 const OPERATIONS: u32 = 3;
@@ -75,10 +75,8 @@ struct Frame {
 }
 
 enum Sink {
-    /// Before the field that begins at this offset of the source.
-    Before(usize),
-    /// After the last field of the message at this place.
-    End(Span),
+    /// Among the fields of the source.
+    At(Place),
     /// Into a new message.
     New(Rope),
 }
@@ -100,38 +98,38 @@ impl<'w> Writer<'w, '_> {
             return Err(ExportProblem::Interface("a block was added to an op".into()));
         };
         self.block_arguments(block, from)?;
-        self.frames.push(Frame { block, to: Sink::End(from.content.clone()) });
-        let last_gone = last_gone(program, &from.items);
-        let mut cursor = program.ops(block).next();
-        for (item, last_gone) in from.items.iter().zip(last_gone) {
-            match &item.what {
-                ItemKind::Const { value, name, unused } => self.source_const(item, *value, name, *unused)?,
-                ItemKind::Op(op) if program.is_alive(*op) => {
-                    self.move_to(Sink::Before(item.field.start));
-                    cursor = self.new_ops(cursor)?;
-                    if cursor != Some(*op) {
-                        return Err(ExportProblem::Interface("ops of the source changed places".into()));
-                    }
-                    cursor = program.next_op(*op);
-                    self.at_op(*op);
-                    self.source_op(*op)?;
+        let op_of = |item: &Item| match item.what {
+            ItemKind::Op(op) => Some(op),
+            ItemKind::Const { .. } => None,
+        };
+        let items: Vec<_> = from.items.iter().map(|item| (&item.field, op_of(item))).collect();
+        let steps = steps(program, block, &items, &from.content, |op| source.op(op).is_none())?;
+        let end = end(&items, &from.content);
+        self.frames.push(Frame { block, to: Sink::At(end.clone()) });
+        for step in steps {
+            match step {
+                Step::New(op, place) => {
+                    self.move_to(place);
+                    self.at_op(op);
+                    let message = self.new_op(op)?;
+                    self.put(self.frames.len().saturating_sub(1), message);
                 }
-                ItemKind::Op(_) => {
-                    if last_gone {
-                        self.move_to(Sink::Before(item.field.start));
-                        cursor = self.new_ops(cursor)?;
-                    }
+                Step::Gone(i) => {
+                    let Some(item) = from.items.get(i) else { continue };
                     self.sheet.drop(item.field.clone());
                 }
+                Step::Item(i) => match from.items.get(i) {
+                    Some(Item { field, what: ItemKind::Op(op), .. }) => {
+                        self.move_to(Place::Before(field.start));
+                        self.at_op(*op);
+                        self.source_op(*op)?;
+                    }
+                    Some(item) => self.source_const(item)?,
+                    None => {}
+                },
             }
         }
-        self.move_to(match from.items.last() {
-            Some(last) if last.field.end < from.content.end => Sink::Before(last.field.end),
-            _ => Sink::End(from.content.clone()),
-        });
-        if self.new_ops(cursor)?.is_some() {
-            return Err(ExportProblem::Interface("ops of the source changed places".into()));
-        }
+        self.move_to(end);
         self.output_constants(block)?;
         self.frames.pop();
         self.block_outputs(block, from)
@@ -147,9 +145,9 @@ impl<'w> Writer<'w, '_> {
         Ok(())
     }
 
-    fn move_to(&mut self, to: Sink) {
+    fn move_to(&mut self, place: Place) {
         if let Some(frame) = self.frames.last_mut() {
-            frame.to = to;
+            frame.to = Sink::At(place);
         }
     }
 
@@ -164,19 +162,6 @@ impl<'w> Writer<'w, '_> {
         }
     }
 
-    /// Writes the new ops from `cursor` on, up to the first one of the source, which it gives.
-    fn new_ops(&mut self, mut cursor: Option<OpId>) -> Result<Option<OpId>, ExportProblem> {
-        while let Some(op) = cursor
-            && self.source.op(op).is_none()
-        {
-            self.at_op(op);
-            let message = self.new_op(op)?;
-            self.put(self.frames.len().saturating_sub(1), message);
-            cursor = self.program.next_op(op);
-        }
-        Ok(cursor)
-    }
-
     /// Writes an `Operation` into the block at `level`.
     fn put(&mut self, level: usize, message: Rope) {
         let mut field = Rope::new();
@@ -186,8 +171,7 @@ impl<'w> Writer<'w, '_> {
 
     fn put_field(&mut self, level: usize, field: Rope) {
         match self.frames.get_mut(level).map(|frame| &mut frame.to) {
-            Some(Sink::Before(at)) => self.sheet.edits.insert_before(*at, field),
-            Some(Sink::End(content)) => self.sheet.edits.append(content.clone(), field),
+            Some(Sink::At(place)) => self.sheet.insert(place, field),
             Some(Sink::New(rope)) => rope.push_rope(&field),
             None => {}
         }
@@ -209,13 +193,8 @@ impl<'w> Writer<'w, '_> {
         }
     }
 
-    fn source_const(
-        &mut self,
-        item: &Item,
-        value: ValueId,
-        name: &Str,
-        unused: bool,
-    ) -> Result<(), ExportProblem> {
+    fn source_const(&mut self, item: &Item) -> Result<(), ExportProblem> {
+        let ItemKind::Const { value, ref name, unused } = item.what else { return Ok(()) };
         if self.is_written(value) {
             // It was needed earlier, and stands there.
             return Ok(());
@@ -356,21 +335,4 @@ pub(super) fn entry(key: &str, value: &Rope) -> Rope {
     push_text(&mut rope, 1, key);
     rope.push_field(2, value);
     rope
-}
-
-/// For each item, whether it is the last removed op before an op that is still there: where new ops before that one go.
-fn last_gone(program: &Program, items: &[Item]) -> Vec<bool> {
-    let mut later = false;
-    let mut flags: Vec<bool> = (items.iter().rev())
-        .map(|item| match item.what {
-            ItemKind::Const { .. } => false,
-            ItemKind::Op(op) if program.is_alive(op) => {
-                later = false;
-                false
-            }
-            ItemKind::Op(_) => !std::mem::replace(&mut later, true),
-        })
-        .collect();
-    flags.reverse();
-    flags
 }
