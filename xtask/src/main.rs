@@ -9,7 +9,6 @@
 mod ane;
 mod proto;
 mod tidy;
-mod types;
 
 use clap::{Parser, Subcommand};
 
@@ -26,7 +25,6 @@ enum Task {
     Ane(ane::Args),
     Proto(proto::Args),
     Tidy(tidy::Args),
-    Types(types::Args),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -34,7 +32,6 @@ fn main() -> anyhow::Result<()> {
         Task::Ane(args) => ane::run(&args),
         Task::Proto(args) => proto::run(&args),
         Task::Tidy(args) => tidy::run(&args),
-        Task::Types(args) => types::run(&args),
     }
 }
 

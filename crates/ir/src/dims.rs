@@ -171,9 +171,10 @@ impl DimTable {
         let mut a = self.poly(a);
         let mut b = b;
         if b < 0 {
-            let negated = a.0.iter().map(|(m, c)| Some((m.clone(), c.checked_neg()?))).collect();
-            let (Some(negated), Some(positive)) = (negated, b.checked_neg()) else { return self.fresh_int() };
-            (a, b) = (Poly(negated), positive);
+            let (Some(negated), Some(positive)) = (a.times(-1), b.checked_neg()) else {
+                return self.fresh_int();
+            };
+            (a, b) = (negated, positive);
         }
         // floor((floor(p / c) + r) / b) = floor((p + r*c) / (b*c)), for p an integer
         while let Some((p, c, r)) = self.as_quotient(&a) {
@@ -258,23 +259,11 @@ impl DimTable {
         }
     }
 
-    fn normal(&mut self, mut p: Poly) -> Int {
-        p.0.sort_unstable();
-        let mut out: Vec<(Monomial, i64)> = Vec::with_capacity(p.0.len());
-        for (m, c) in p.0 {
-            match out.last_mut() {
-                Some((last, sum)) if *last == m => match sum.checked_add(c) {
-                    Some(s) => *sum = s,
-                    None => return self.fresh_int(),
-                },
-                _ => out.push((m, c)),
-            }
+    fn normal(&mut self, p: Poly) -> Int {
+        match p.merged() {
+            Some(p) if p.0.len() <= MAX_TERMS => self.intern(p),
+            _ => self.fresh_int(),
         }
-        out.retain(|(_, c)| *c != 0);
-        if out.len() > MAX_TERMS {
-            return self.fresh_int();
-        }
-        self.intern(Poly(out))
     }
 
     fn intern(&mut self, p: Poly) -> Int {

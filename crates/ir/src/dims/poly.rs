@@ -23,6 +23,25 @@ pub(super) type Monomial = SmallVec<[u32; 2]>;
 pub(super) struct Poly(pub(super) Vec<(Monomial, i64)>);
 
 impl Poly {
+    /// Sorted, with one term a monomial and none of factor 0; nothing on overflow.
+    pub(super) fn merged(mut self) -> Option<Poly> {
+        self.0.sort_unstable();
+        let mut out: Vec<(Monomial, i64)> = Vec::with_capacity(self.0.len());
+        for (m, c) in self.0 {
+            match out.last_mut() {
+                Some((last, sum)) if *last == m => *sum = sum.checked_add(c)?,
+                _ => out.push((m, c)),
+            }
+        }
+        out.retain(|(_, c)| *c != 0);
+        Some(Poly(out))
+    }
+
+    /// Every term times `by`; nothing on overflow.
+    pub(super) fn times(&self, by: i64) -> Option<Poly> {
+        self.0.iter().map(|(m, c)| Some((m.clone(), c.checked_mul(by)?))).collect::<Option<_>>().map(Poly)
+    }
+
     /// The value where atom `n` has the value `atoms[n]`; none on overflow.
     pub(super) fn value(&self, atoms: &[Option<i64>]) -> Option<i64> {
         let mut sum = 0i64;

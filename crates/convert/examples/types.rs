@@ -1,4 +1,9 @@
-//! `cargo xtask types`: inferred types against those that models state.
+//! Infers the types of every value of every ML Program and compares them with the stored ones:
+//! `types [--short] PATH…`, where a path is a model or a folder with models anywhere below.
+//!
+//! Results that are known more precisely than the model says are listed (not with `--short`); ops without a definition,
+//! or with parts that were not read, are counted by kind. Fails where a type differs or cannot be inferred.
+#![allow(clippy::print_stdout, reason = "an example")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,22 +12,8 @@ use anewrite_convert::import;
 use anewrite_ir::infer::{Inferred, infer};
 use anewrite_ir::mil::Mil;
 use anewrite_ir::{DialectId, Dim, Program, Type};
-use anyhow::{Result, bail};
-use clap::Args as ClapArgs;
 
-/// Infers the types of every value of every ML Program below some folders and compares them with the stored ones.
-///
-/// Results that are known more precisely than the model says are listed, ops without a definition or with parts that were not read are counted by kind.
-/// Fails where a type differs, or cannot be inferred.
-#[derive(ClapArgs)]
-pub(crate) struct Args {
-    /// Models, or folders with models anywhere below.
-    #[arg(required = true)]
-    paths: Vec<PathBuf>,
-    /// Leave out the list of results that are known more precisely.
-    #[arg(long)]
-    short: bool,
-}
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 #[derive(Default)]
 struct Totals {
@@ -34,20 +25,25 @@ struct Totals {
     opaque: BTreeMap<String, usize>,
 }
 
-pub(crate) fn run(args: &Args) -> Result<()> {
+fn main() -> Outcome<()> {
+    let (options, paths): (Vec<String>, Vec<String>) =
+        std::env::args().skip(1).partition(|a| a.starts_with("--"));
+    let short = options.iter().any(|o| o == "--short");
     let mut models = Vec::new();
-    for path in &args.paths {
-        find(path, &mut models)?;
+    for path in &paths {
+        find(Path::new(path), &mut models)?;
     }
     models.sort();
     let mut totals = Totals::default();
     for path in models {
-        let document = coreml_package::open(&path).map_err(anyhow::Error::from).and_then(|s| Ok(import(&s)?));
+        let document = coreml_package::open(&path)
+            .map_err(|error| error.to_string())
+            .and_then(|source| import(&source).map_err(|error| error.to_string()));
         match document {
             Ok(document) => {
                 for part in document.parts.iter().filter(|p| p.program.dialect == DialectId::Mil) {
                     totals.models += 1;
-                    compare(&path, &part.program, args.short, &mut totals);
+                    compare(&path, &part.program, short, &mut totals);
                 }
             }
             Err(error) => println!("{}: not read: {error}", path.display()),
@@ -63,12 +59,12 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         println!("  {count} {kind}");
     }
     if disagreements > 0 {
-        bail!("{disagreements} types differ");
+        return Err(format!("{disagreements} types differ").into());
     }
     Ok(())
 }
 
-fn find(path: &Path, models: &mut Vec<PathBuf>) -> Result<()> {
+fn find(path: &Path, models: &mut Vec<PathBuf>) -> Outcome<()> {
     if path.extension().is_some_and(|e| e == "mlpackage" || e == "mlmodel") {
         models.push(path.to_owned());
     } else if path.is_dir() {
