@@ -35,6 +35,7 @@ mod program;
 mod schema;
 pub mod text;
 mod types;
+pub mod verify;
 
 pub use build::{BuildError, Builder};
 pub use defuse::{Use, User};
