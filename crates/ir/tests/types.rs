@@ -179,7 +179,9 @@ impl Case {
             let same = match param.default {
                 DefaultValue::Bool(b) => want.as_bool() == Some(b),
                 DefaultValue::Int(n) => want.as_f64() == Some(n as f64),
-                DefaultValue::Float(x) => want.as_f64().is_some_and(|w| (w - x).abs() <= 1e-3 * x.abs()),
+                DefaultValue::Float(x) => {
+                    want.as_f64().is_some_and(|w| (w - x).abs() <= 1e-3 * x.abs() || w == f64::from(x as f32))
+                }
                 DefaultValue::Text(s) => want.as_str() == Some(s),
                 DefaultValue::Fill(n) => {
                     want.as_array().is_some_and(|w| w.iter().all(|w| w.as_i64() == Some(n)))

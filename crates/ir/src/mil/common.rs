@@ -1,10 +1,10 @@
 //! What the definitions of all families share: how a table row is written, and arithmetic on extents.
 
-use anewrite_tensor::DType;
+use anewrite_tensor::{DType, Tensor};
 use smallvec::smallvec;
 
 use crate::dims::{DimTable, Int};
-use crate::infer::{InferCx, InferError, bad};
+use crate::infer::{Arg, InferCx, InferError, bad};
 use crate::op::Effect;
 use crate::schema::{DTypes, DefaultValue, InferFn, OpSchema, Opset, Param, ParamKind, Types};
 use crate::types::{Dim, Shape, TensorType, Type};
@@ -105,21 +105,27 @@ pub(super) fn check_params(cx: &InferCx<'_>, schema: &OpSchema) -> Result<(), In
         if args.peek().is_none() && p.default == DefaultValue::Required {
             return Err(InferError::Missing(p.name));
         }
-        // a number that stands for a default is written in single precision even beside half precision data
-        let number = matches!(p.default, DefaultValue::Float(_) | DefaultValue::Int(_));
-        let like =
-            p.like.filter(|_| !number).and_then(|other| Some((other, cx.arg(other)?.ty.tensor()?.dtype)));
-        for dtype in args.filter_map(|a| Some(a.ty.tensor()?.dtype)) {
+        let like = p.like.and_then(|other| Some((other, cx.arg(other)?.ty.tensor()?.dtype)));
+        for (a, dtype) in args.filter_map(|a| Some((a, a.ty.tensor()?.dtype))) {
             if !p.dtypes.has(dtype) {
                 let opset = cx.opset.name();
                 return bad(p.name, format!("{opset} takes {} here, not {dtype}", p.dtypes));
             }
-            if let Some((other, want)) = like.filter(|&(_, want)| want != dtype) {
+            if let Some((other, want)) = like
+                && want != dtype
+                && !is_written_default(p, a, dtype)
+            {
                 return bad(p.name, format!("{dtype}, where {other} is {want}"));
             }
         }
     }
     Ok(())
+}
+
+/// coremltools writes the numbers that it fills in itself in single precision, also beside half precision data.
+fn is_written_default(p: &Param, a: &Arg, dtype: DType) -> bool {
+    let (DefaultValue::Float(default), DType::F32) = (p.default, dtype) else { return false };
+    a.constant.as_ref().and_then(Tensor::scalar_f64) == Some(f64::from(default as f32))
 }
 
 /// The shape of `param`, which must have `rank` axes.
