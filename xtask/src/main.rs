@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod ane;
+mod model;
 mod proto;
 mod tidy;
 
@@ -23,6 +24,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     Ane(ane::Args),
+    Model(model::Args),
     Proto(proto::Args),
     Tidy(tidy::Args),
 }
@@ -30,6 +32,7 @@ enum Task {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Ane(args) => ane::run(&args),
+        Task::Model(args) => model::run(&args),
         Task::Proto(args) => proto::run(&args),
         Task::Tidy(args) => tidy::run(&args),
     }

@@ -24,7 +24,9 @@ const fn row(name: &'static str, may_use: &'static [&'static str], invariant: &'
 const IR: &str = "anewrite-ir";
 const TENSOR: &str = "anewrite-tensor";
 const DIAG: &str = "anewrite-diag";
-const PASS: &[&str] = &[IR, TENSOR, DIAG, "anewrite-rewrite"];
+const PASS: &[&str] = &[IR, TENSOR, DIAG, "anewrite-interp", "anewrite-rewrite"];
+/// Every crate of the workspace.
+const ANY: &[&str] = &["*"];
 const PASSES: &str = "rules know neither conversion nor files nor each other";
 
 const TABLE: &[Row] = &[
@@ -72,10 +74,10 @@ const TABLE: &[Row] = &[
     row("anewrite-cli", &["anewrite"], "the command is a thin front of the library"),
     row(
         "anewrite-testkit",
-        &["coreml-proto", IR, TENSOR],
-        "what makes test models does not know what is tested",
+        &["coreml-proto", IR, "anewrite-rewrite", TENSOR],
+        "harnesses know no single rule and no engine, and models for tests are not written by what they test",
     ),
-    row("xtask", &["anewrite", "anewrite-testkit", "coreml-proto"], "chores use what users use"),
+    row("xtask", ANY, "chores may look into every crate"),
 ];
 
 /// Outside crates that only some crates may use, because what they do is those crates' concern.
@@ -87,7 +89,7 @@ const OUTSIDE: &[(&str, &[&str], &str)] = &[
         &["coreml-proto", "anewrite-convert", "anewrite-testkit", "xtask"],
         "messages stay behind conversion",
     ),
-    ("prost-reflect", &["coreml-proto"], "descriptors are the wire format's concern"),
+    ("prost-reflect", &["coreml-proto", "anewrite-convert"], "descriptors are the wire format's concern"),
     ("clap", &["anewrite-cli", "xtask"], "only the fronts have a command line"),
     ("indicatif", &["anewrite-cli"], "only the front prints"),
     ("anyhow", &["xtask"], "libraries have typed errors"),
@@ -139,7 +141,7 @@ fn judge(metadata: &[u8]) -> anyhow::Result<Vec<Complaint>> {
             continue;
         };
         for used in package.dependencies.iter().filter(|used| used.kind.is_none()) {
-            if used.path.is_some() && !row.may_use.contains(&&*used.name) {
+            if used.path.is_some() && !row.may_use.iter().any(|may| *may == used.name || *may == ANY[0]) {
                 complaints.push(Complaint::new(
                     &place,
                     format!("uses {}, but {}", used.name, row.invariant),
@@ -232,7 +234,7 @@ mod tests {
     fn the_table_has_no_cycle() {
         // A crate uses only crates of rows above its own.
         for (index, row) in TABLE.iter().enumerate() {
-            for used in row.may_use {
+            for used in row.may_use.iter().filter(|used| **used != ANY[0]) {
                 let at = TABLE.iter().position(|other| other.name == *used);
                 assert!(at.is_some_and(|at| at < index), "{} uses {used}", row.name);
             }
