@@ -1,4 +1,8 @@
 //! What is known of the elements of small integer tensors, as ops pass it on.
+//!
+//! Expressions are taken to fit the element type: shape arithmetic goes through `int16` and `uint16` in many files, and
+//! an extent too large for it would break the model itself. Nothing is followed through floats, where fp16 rounds
+//! integers from 2049 on.
 
 use anewrite_tensor::DType;
 

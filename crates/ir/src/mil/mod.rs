@@ -1,8 +1,9 @@
 //! The MIL dialect: one definition an op, in files by family.
 //!
 //! To add an op: one `OpSchema` entry in the table of its family's file (name, first opset of that form,
-//! parameters with defaults, effect, inference function). Parameters and defaults follow coremltools'
-//! documentation of the op sets iOS15 to iOS18.
+//! parameters with defaults and element types, effect, inference function). Where a later opset changes the
+//! parameters, the op has a second entry. Facts follow coremltools' definitions of the op sets iOS15 to iOS18,
+//! with which the tests compare every parameter and the types of many programs.
 
 mod activation;
 mod attention;
