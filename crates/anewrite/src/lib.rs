@@ -1,1 +1,42 @@
-//! Makes existing Core ML models run on the Apple Neural Engine: check, rewrite, diff, show
+//! Makes existing Core ML models run on the Apple Neural Engine.
+//!
+//! A model is [opened](Model::open), [rewritten](rewrite) and [written](Rewritten::write); what no rule touched keeps
+//! its bytes. The same verbs are on the command line.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/models/ironmill_mnist_base.mlpackage");
+//! # let folder = tempfile::tempdir()?;
+//! # let out = folder.path().join("out.mlpackage");
+//! use anewrite::{Model, RewriteOptions, WriteOptions, rewrite};
+//!
+//! let model = Model::open(path)?;
+//! let mut rewritten = rewrite(&model, &RewriteOptions::default())?;
+//! rewritten.write(&out, &WriteOptions::new())?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! This crate wires the others and must not know the terminal.
+
+mod diff;
+mod engine;
+mod error;
+mod model;
+mod report;
+mod rewrite;
+mod selection;
+mod show;
+
+pub use anewrite_ane::Target;
+pub use anewrite_convert::{Document, Part};
+pub use anewrite_diff::{Census, ProgramDiff, Table};
+pub use anewrite_rewrite::{Code, Grade, Purpose, Rule, RuleInfo};
+pub use coreml_package::{Progress, WriteOptions, Written};
+pub use diff::{Difference, PartDifference, diff};
+pub use error::Error;
+pub use model::Model;
+pub use report::{FiringReport, NearMissReport, PartReport, REPORT_VERSION, Report, Verification};
+pub use rewrite::{RewriteOptions, Rewritten, check_output, rewrite};
+pub use selection::{Selection, rule, rules};
+pub use show::{ShowOptions, show, show_model};

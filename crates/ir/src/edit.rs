@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use crate::defuse::{Use, User};
 use crate::ids::{BlockId, FuncId, OpId, ValueId};
-use crate::op::{Attrs, Const, Def, Op, Operand, Str, Value};
+use crate::op::{Attrs, Const, ConstOrigin, Def, Op, Operand, Str, Value};
 use crate::program::{Block, DialectId, Function, Link, Program, Slot};
 use crate::types::Type;
 
@@ -181,6 +181,16 @@ impl Program {
         self.log(Edit::ClearOutputs { block, old });
         while let Some(op) = self.blocks[block].last {
             self.remove_op(op);
+        }
+    }
+
+    /// Takes a constant that nothing uses out of its block: like one that stood in an argument, it is then written
+    /// nowhere. Its name stays taken. Does nothing to a constant that has uses, and cannot be undone.
+    pub fn drop_const(&mut self, value: ValueId) {
+        if self.edges.count(value) == 0
+            && let Def::Const { data, .. } = &mut self.values[value].def
+        {
+            data.origin = ConstOrigin::InPlace;
         }
     }
 
@@ -420,7 +430,6 @@ mod tests {
 
     use super::*;
     use crate::TensorType;
-    use crate::op::ConstOrigin;
 
     fn t(dims: [u64; 2]) -> Type {
         TensorType::fixed(DType::F16, dims).into()

@@ -10,6 +10,7 @@ use crate::error::{OpenError, OpenProblem};
 use crate::file::SourceFile;
 use crate::package::{MANIFEST, Package};
 use crate::staging;
+use crate::walk::{Kind, walk};
 use crate::weights::WeightFiles;
 
 const PROGRAM: &str = "model.mil";
@@ -93,6 +94,16 @@ impl Source {
             Self::ModelFile(model) => Some(&model.file),
             Self::Package(package) => Some(package.model()),
             Self::Compiled(_) => None,
+        }
+    }
+
+    /// Bytes in all files of the model; what cannot be listed is left out.
+    pub fn byte_len(&self) -> u64 {
+        let items = walk(self.path()).unwrap_or_default();
+        let files = items.iter().filter(|item| matches!(item.kind, Kind::File));
+        match self {
+            Self::ModelFile(model) => model.file.len(),
+            _ => files.map(|item| item.metadata.len()).sum(),
         }
     }
 

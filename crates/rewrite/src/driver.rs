@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use anewrite_ir::dims::DimTable;
 use anewrite_ir::infer::{self, Facts};
-use anewrite_ir::{Dialect, FuncId, OpId, Opset, Program, Side, Str, User};
+use anewrite_ir::{Dialect, FuncId, OpId, Opset, Program, Side, Str, User, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use thiserror::Error;
 
@@ -136,6 +136,8 @@ struct Driver<'a> {
     stamp_log: Vec<(OpId, u32)>,
     misses: Vec<NearMiss>,
     limit: usize,
+    /// Constants that some op of the source uses.
+    used: Vec<ValueId>,
 }
 
 impl<'a> Driver<'a> {
@@ -158,6 +160,8 @@ impl<'a> Driver<'a> {
             }
         }
         let limit = program.op_count() * 16 + 1000;
+        let constants = program.values().map(|(id, _)| id).filter(|&v| program.constant(v).is_some());
+        let used = constants.filter(|&v| program.use_count(v) > 0).collect();
         program.mark();
         Driver {
             cx,
@@ -174,6 +178,7 @@ impl<'a> Driver<'a> {
             stamp_log: Vec::new(),
             misses: Vec::new(),
             limit,
+            used,
         }
     }
 
@@ -466,6 +471,9 @@ impl<'a> Driver<'a> {
 
     fn outcome(mut self) -> Outcome {
         self.program.forget_edits();
+        for &v in &self.used {
+            self.program.drop_const(v);
+        }
         let mut provenance = Side::new(0);
         for r in &self.records {
             for &op in &r.added {

@@ -1,5 +1,6 @@
 //! C020: integers that follow from shapes.
 
+use anewrite_ir::DialectId;
 use anewrite_ir::dims::Int;
 use anewrite_rewrite::{Match, Miss, PatchBuilder, Pattern, Rule, RuleInfo, declare_rule, ensure};
 use anewrite_tensor::Tensor;
@@ -30,6 +31,7 @@ declare_rule! {
     /// ## Applies when
     /// 1. the op has one result, of dtype int32 and at most 64 elements, all known
     /// 2. the result is not an output of a block: an output must be computed by an op
+    /// 3. the model is an ML Program: NeuralNetwork layers take no constants as inputs
     pub struct KnownIntegers = C 20 "known-integers";
     grade: BitExact, purpose: Clean,
 }
@@ -44,6 +46,7 @@ impl Rule for KnownIntegers {
     }
 
     fn rewrite(&self, m: &Match<'_>, patch: &mut PatchBuilder<'_>) -> Result<(), Miss> {
+        ensure!(m.dialect() == DialectId::Mil, "layers take no constants as inputs");
         let y = m.result(m.root())?;
         let ints = m.facts.ints(y).ok_or(Miss::new("the result is not known element by element"))?;
         let known: Option<Vec<i64>> = ints.iter().map(|i| Int::known(*i)).collect();

@@ -1,6 +1,7 @@
 //! C021: ops on constants are constants.
 
 use anewrite_interp::fold;
+use anewrite_ir::DialectId;
 use anewrite_rewrite::{Match, Miss, PatchBuilder, Pattern, Rule, RuleInfo, declare_rule, ensure};
 use anewrite_tensor::Tensor;
 
@@ -29,7 +30,8 @@ declare_rule! {
     /// ## Applies when
     /// 1. all operands are constants, of at most 1 MiB each
     /// 2. the result has a known shape and at most 1 MiB, and is not an output of a block
-    /// 3. the op does not hold compressed weights (`constexpr_*`), which stay compressed
+    /// 3. the model is an ML Program: NeuralNetwork layers take no constants as inputs
+    /// 4. the op does not hold compressed weights (`constexpr_*`), which stay compressed
     pub struct FoldConstants = C 21 "fold-constants";
     grade: BitExact, purpose: Clean,
 }
@@ -47,6 +49,7 @@ impl Rule for FoldConstants {
     }
 
     fn rewrite(&self, m: &Match<'_>, patch: &mut PatchBuilder<'_>) -> Result<(), Miss> {
+        ensure!(m.dialect() == DialectId::Mil, "layers take no constants as inputs");
         let op = m.data(m.root());
         let constants: Option<Vec<(&str, &Tensor)>> =
             op.operands.iter().map(|x| Some((&*x.param, m.value_constant(x.value)?))).collect();

@@ -39,10 +39,13 @@ declare_rule! {
     /// ## Applies when
     /// 1. the kernel's last extent passes the limit
     /// 2. the weight is a constant of a dtype that has whole bytes; the input's last extent is known
-    /// 3. no other than the last axis needs splitting
+    /// 3. no other than the last axis needs splitting, into at most 8 runs (profit: each costs a convolution)
     pub struct SplitWideConv = M 2 "split-wide-conv";
     grade: Exact, purpose: Enable, growth: 2.0,
 }
+
+/// More convolutions than this cost more than they gain.
+const MAX_RUNS: usize = 8;
 
 impl Rule for SplitWideConv {
     fn info(&self) -> &'static RuleInfo {
@@ -72,12 +75,14 @@ impl Rule for SplitWideConv {
         ensure!(wide.extent.is_some(), "the width of x is not known");
         let outputs = wide.outputs().filter(|&n| n > 0).ok_or(Miss::new("there is no output"))?;
 
+        let runs = runs(wide.kernel, limit);
+        ensure!(runs.len() <= MAX_RUNS, "the kernel would take {} convolutions", runs.len());
         let x = patch.tap(m.arg(op, "x")?);
         let padded = pad_width(patch, m, x, &wide, kernel.len())?;
         let mut narrow = axes.clone();
         narrow[last] = Axis { before: 0, after: 0, ..wide };
         let mut sum: Option<PatchValue> = None;
-        for (from, to) in runs(wide.kernel, limit) {
+        for (from, to) in runs {
             let begin = from * wide.dilation;
             let length = (outputs - 1) * wide.stride + (to - from - 1) * wide.dilation + 1;
             let part = slice_width(patch, padded, kernel.len() + 2, begin, begin + length)?;
@@ -237,6 +242,8 @@ mod tests {
     fn declines() {
         let narrow = conv("[1, 4, 9, 70]", "[2, 4, 1, 15]", "pad_type = \"valid\"");
         assert!(BENCH.declines(&narrow).contains("within the limit"));
+        let long = conv("[1, 4, 9, 700]", "[2, 4, 1, 256]", "pad_type = \"valid\"");
+        assert!(BENCH.declines(&long).contains("18 convolutions"));
         let computed = "func main<CoreML6>(tensor<fp16, [1, 4, 9, 70]> x, tensor<fp16, [2, 4, 1, 17]> w) {
                           y = conv(x = x, weight = w, pad_type = \"valid\");
                         } -> (y);";

@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn declines() {
         assert!(BENCH.declines(&upsample("2", "2")).contains("within the limit"));
-        assert!(BENCH.declines(&upsample("tensor<fp32, []>(2.5)", "4")).contains("2.5"));
+        assert!(BENCH.declines(&upsample("tensor<fp32, []>(2.5)", "tensor<fp32, []>(4.0)")).contains("2.5"));
         assert!(BENCH.declines(&upsample("6", "2")).contains("prime factor"));
     }
 }

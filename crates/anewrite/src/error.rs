@@ -1,0 +1,81 @@
+//! What can go wrong, each with what, where and what to do.
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+/// Why a command could not do its work.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The input is not a model file that can be opened.
+    #[error(transparent)]
+    Open(#[from] coreml_package::OpenError),
+    /// The model cannot be read.
+    #[error(transparent)]
+    Import(#[from] anewrite_convert::ImportError),
+    /// The rewritten model cannot be put together.
+    #[error(transparent)]
+    Export(#[from] anewrite_convert::ExportError),
+    /// The output cannot be written.
+    #[error(transparent)]
+    Write(#[from] coreml_package::WriteError),
+    /// A target's name is not known.
+    #[error(transparent)]
+    Target(#[from] anewrite_ane::TargetError),
+    /// A selection names a rule that does not exist.
+    #[error("`{0}` is no rule and no group of rules; `anewrite rules` lists them")]
+    UnknownRule(String),
+    /// Rewriting did not end, or a rule was wrong.
+    #[error("{path}: {source}")]
+    Rewrite {
+        /// The part of the model.
+        path: String,
+        /// What happened.
+        source: anewrite_rewrite::DriverError,
+    },
+    /// The rewritten program breaks an invariant; nothing was written.
+    #[error("{path}: the rewritten program is not well-formed, which is an error of a rule: {violations}")]
+    NotWellFormed {
+        /// The part of the model.
+        path: String,
+        /// The violations, one a line.
+        violations: String,
+    },
+    /// A compiled model was given where one that can be written is needed.
+    #[error("{}: a compiled model cannot be rewritten; rewrite the .mlpackage or .mlmodel that it was compiled from", .0.display())]
+    Compiled(PathBuf),
+    /// A compiled model's text cannot be read.
+    #[error("{}: {source}", path.display())]
+    Text {
+        /// The file.
+        path: PathBuf,
+        /// Where and what.
+        source: Box<anewrite_ir::text::ParseError>,
+    },
+    /// A model that was read from memory cannot be written next to files that it has not.
+    #[error("a model that was read from memory has no file to write from; use `to_bytes`")]
+    InMemory,
+    /// The pieces of a rewritten model do not fit its source.
+    #[error("the rewritten model does not fit its source: {0}")]
+    Splice(String),
+    /// A compiled model's program is no text.
+    #[error("{}: the program is not UTF-8 text", .0.display())]
+    NotText(PathBuf),
+}
+
+impl Error {
+    /// Whether a rewrite was found to be unequal to what it replaces.
+    pub fn is_inequality(&self) -> bool {
+        matches!(self, Error::Rewrite { source: anewrite_rewrite::DriverError::NotEqual { .. }, .. })
+    }
+
+    /// What to do about it, where that is not in the message.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Error::Open(e) => e.hint(),
+            Error::Write(e) => e.hint().map(str::to_owned),
+            _ => None,
+        }
+    }
+}

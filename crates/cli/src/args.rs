@@ -1,0 +1,139 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Makes existing Core ML models run on the Apple Neural Engine.
+#[derive(Debug, Parser)]
+#[command(name = "anewrite", version, max_term_width = 100)]
+#[command(after_help = "Exit codes:
+  0  done
+  1  `diff`: the models differ
+  2  wrong usage, or an input that cannot be read or an output that cannot be written
+  3  a rewrite is not equal to what it replaces; nothing was written")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Rewrite a model so that the engine can run more of it
+    Rewrite(Rewrite),
+    /// Print a model as MIL text
+    Show(Show),
+    /// List what differs between two models, op by op
+    Diff(Diff),
+    /// List the rules
+    Rules(Rules),
+    /// Print the page of a rule
+    Explain(Explain),
+    /// Write a completion script for a shell to the standard output
+    Completions(Completions),
+    /// Write man pages into a folder
+    Man(Man),
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    #[default]
+    Text,
+    /// For programs: a versioned form
+    Json,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rewrite {
+    /// The model: a .mlmodel file or a .mlpackage folder
+    pub(crate) input: PathBuf,
+    /// Where to write the rewritten model
+    #[arg(short, long, value_name = "PATH", required_unless_present = "dry_run")]
+    pub(crate) output: Option<PathBuf>,
+    /// Devices, chips, families or systems to rewrite for, with commas between: iphone-13, m1, a14+, h13, ios17.
+    /// By default all that the model's lowest system runs on
+    #[arg(long, value_name = "NAMES")]
+    pub(crate) target: Option<String>,
+    /// Use only these rules: codes (M001) or letters of groups (M)
+    #[arg(long, value_name = "CODES", value_delimiter = ',')]
+    pub(crate) select: Vec<String>,
+    /// Leave these rules out
+    #[arg(long, value_name = "CODES", value_delimiter = ',')]
+    pub(crate) ignore: Vec<String>,
+    /// Fire these rules wherever they apply, whether or not the target gains
+    #[arg(long, value_name = "CODES", value_delimiter = ',')]
+    pub(crate) force_rule: Vec<String>,
+    /// Allow rules that are not exact
+    #[arg(long, value_name = "GRADE", value_parser = ["approximate"])]
+    pub(crate) allow: Option<String>,
+    /// Say what would be done and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Print the change, op by op
+    #[arg(long)]
+    pub(crate) diff: bool,
+    /// Replace the output if there is one
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Make the output survive a loss of power right after the command
+    #[arg(long)]
+    pub(crate) fsync: bool,
+    /// Keep only the first N firings of each network
+    #[arg(long, value_name = "N")]
+    pub(crate) stop_after: Option<u32>,
+    /// Say where this rule came nearest to firing and what it missed
+    #[arg(long, value_name = "CODE")]
+    pub(crate) why: Option<String>,
+    /// How to print the report
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// The model: a .mlmodel file, a .mlpackage folder or a compiled .mlmodelc folder
+    pub(crate) model: PathBuf,
+    /// Do not digest constants, which reads all weights
+    #[arg(long)]
+    pub(crate) no_digest: bool,
+    /// Print inferred types, with names for unknown dims, in place of the stored ones
+    #[arg(long)]
+    pub(crate) inferred: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Diff {
+    /// The model before
+    pub(crate) before: PathBuf,
+    /// The model after
+    pub(crate) after: PathBuf,
+    /// How to print the difference
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rules {
+    /// How to print the list
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// The rule's code, such as C012
+    pub(crate) code: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Man {
+    /// The folder, which must exist
+    pub(crate) folder: PathBuf,
+}

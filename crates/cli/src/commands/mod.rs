@@ -1,0 +1,23 @@
+//! One file a command.
+
+use std::io::{self, Write};
+
+use crate::fail::Failure;
+
+pub(crate) mod diff;
+pub(crate) mod explain;
+pub(crate) mod generate;
+pub(crate) mod rewrite;
+pub(crate) mod rules;
+pub(crate) mod show;
+
+/// Prints a value as JSON with a line end.
+fn json(out: &mut dyn Write, value: &impl serde::Serialize) -> Result<(), Failure> {
+    serde_json::to_writer_pretty(&mut *out, value)?;
+    Ok(writeln!(out)?)
+}
+
+/// The standard output, buffered and without colour where it is no terminal.
+fn stdout() -> io::BufWriter<anstream::Stdout> {
+    io::BufWriter::new(anstream::stdout())
+}
