@@ -3,7 +3,9 @@
 #![allow(clippy::print_stdout, reason = "an example")]
 
 use anewrite_convert::{Document, export, import};
-use anewrite_ir::{Attr, BlockId, Const, ConstOrigin, DialectId, Id, NewOp, Place, Program, TensorType, ValueId};
+use anewrite_ir::{
+    Attr, BlockId, Const, ConstOrigin, DialectId, Id, NewOp, Place, Program, TensorType, ValueId,
+};
 use anewrite_tensor::{DType, Tensor};
 use coreml_package::{PackageOutput, Source, WriteOptions, write_model_file, write_package};
 
@@ -121,7 +123,8 @@ fn grow_network(p: &mut Program) {
         let name = p.fresh_name(func, "grown_linear");
         let users = p.uses(result);
         let mut linear = NewOp::new("nn.activation").operand("input", result);
-        let alpha = Attr::Message(vec![("alpha".into(), Attr::Float(1.0)), ("beta".into(), Attr::Float(0.0))]);
+        let alpha =
+            Attr::Message(vec![("alpha".into(), Attr::Float(1.0)), ("beta".into(), Attr::Float(0.0))]);
         linear.op.attrs.push(("linear".into(), alpha));
         let linear = linear.result(&name, TensorType { dtype: DType::F32, shape: None });
         let linear = p.add_op(Place::Before(next), linear);

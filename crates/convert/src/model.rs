@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use coreml_package::Source;
-use coreml_proto::message;
 use coreml_proto::spec::ModelDescription;
 use coreml_proto::wire::Value;
 use prost::Message;
@@ -54,6 +53,48 @@ pub fn import_spec(file: &Path, spec: &Bytes, weights: &dyn WeightSource) -> Res
     Ok(Document { parts, spec: spec.clone(), info, notes, uses: Arc::new(uses) })
 }
 
+/// The members of `Model`'s oneof of types. The schema's descriptors say the same, but building them takes longer than
+/// reading most programs.
+const TYPES: &[(u32, &str)] = &[
+    (200, "pipelineClassifier"),
+    (201, "pipelineRegressor"),
+    (202, "pipeline"),
+    (300, "glmRegressor"),
+    (301, "supportVectorRegressor"),
+    (302, "treeEnsembleRegressor"),
+    (303, "neuralNetworkRegressor"),
+    (304, "bayesianProbitRegressor"),
+    (400, "glmClassifier"),
+    (401, "supportVectorClassifier"),
+    (402, "treeEnsembleClassifier"),
+    (403, "neuralNetworkClassifier"),
+    (404, "kNearestNeighborsClassifier"),
+    (500, "neuralNetwork"),
+    (501, "itemSimilarityRecommender"),
+    (502, "mlProgram"),
+    (555, "customModel"),
+    (556, "linkedModel"),
+    (560, "classConfidenceThresholding"),
+    (600, "oneHotEncoder"),
+    (601, "imputer"),
+    (602, "featureVectorizer"),
+    (603, "dictVectorizer"),
+    (604, "scaler"),
+    (606, "categoricalMapping"),
+    (607, "normalizer"),
+    (609, "arrayFeatureExtractor"),
+    (610, "nonMaximumSuppression"),
+    (900, "identity"),
+    (2000, "textClassifier"),
+    (2001, "wordTagger"),
+    (2002, "visionFeaturePrint"),
+    (2003, "soundAnalysisPreprocessing"),
+    (2004, "gazetteer"),
+    (2005, "wordEmbedding"),
+    (2006, "audioFeaturePrint"),
+    (3000, "serializedModel"),
+];
+
 /// Numbers of the fields of `Model` that hold something to look into.
 mod member {
     pub(super) const PIPELINE_CLASSIFIER: u32 = 200;
@@ -94,11 +135,7 @@ impl Models<'_> {
     fn envelope(&self, range: Span) -> Read<Envelope> {
         let spec = self.spec;
         let (mut version, mut description, mut updatable, mut member) = (None, None, None, None);
-        let types = message("CoreML.Specification.Model");
-        let is_type = |number| {
-            let field = types.as_ref().and_then(|m| m.get_field(number));
-            field.filter(|f| f.containing_oneof().is_some()).map(|f| f.name().to_owned())
-        };
+        let is_type = |number| TYPES.iter().find(|(n, _)| *n == number).map(|(_, name)| (*name).to_owned());
         each_field(spec, range, |number, value, _| match (number, value) {
             (1, Value::Varint(n)) => once(&mut version, *n as i32, "specificationVersion"),
             (2, Value::Bytes(r)) => once(&mut description, r.clone(), "description"),
@@ -124,7 +161,7 @@ impl Models<'_> {
         let depth = depth.down(1)?;
         match number {
             member::ML_PROGRAM => {
-                let reader = ValueReader { spec: self.spec, source: self.weights, uses: &mut self.uses };
+                let reader = ValueReader::new(self.spec, self.weights, &mut self.uses);
                 let read = mil::import(reader, content, depth, &mut self.notes);
                 let (program, source) = read.at(|| kind.clone())?;
                 let source = Arc::new(PartSource::Program(source));
@@ -190,4 +227,19 @@ impl Models<'_> {
 
 fn join(path: &str, step: &str) -> String {
     if path.is_empty() { step.to_owned() } else { format!("{path}.{step}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::TYPES;
+
+    #[test]
+    fn model_types_are_those_of_the_schema() {
+        let model = coreml_proto::message("CoreML.Specification.Model").unwrap();
+        let oneof = model.oneofs().next().unwrap();
+        let mut fields: Vec<_> = oneof.fields().map(|f| (f.number(), f.name().to_owned())).collect();
+        fields.sort();
+        let ours: Vec<_> = TYPES.iter().map(|&(number, name)| (number, name.to_owned())).collect();
+        assert_eq!(ours, fields);
+    }
 }

@@ -157,6 +157,7 @@ impl<'a> Fields<'a> {
         count
     }
 
+    #[inline]
     fn field(&mut self) -> Result<Field, WireError> {
         let start = self.at;
         let (number, wire) = self.tag()?;
@@ -170,6 +171,7 @@ impl<'a> Fields<'a> {
         Ok(Field { number, wire, span: start..self.at, value })
     }
 
+    #[inline]
     fn tag(&mut self) -> Result<(u32, WireType), WireError> {
         let offset = self.at;
         let fault = |what| WireError { offset, what };
@@ -182,6 +184,7 @@ impl<'a> Fields<'a> {
         Ok((tag >> 3, wire))
     }
 
+    #[inline]
     fn varint(&mut self) -> Result<u64, WireError> {
         let (value, end) = read_varint(self.bytes, self.at)?;
         self.at = end;
@@ -196,6 +199,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The value of any field that is not a group.
+    #[inline]
     fn scalar(&mut self, wire: WireType) -> Result<Value, WireError> {
         Ok(match wire {
             WireType::Varint => Value::Varint(self.varint()?),
@@ -251,6 +255,7 @@ impl<'a> Fields<'a> {
 impl Iterator for Fields<'_> {
     type Item = Result<Field, WireError>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.at >= self.bytes.len() {
             return None;
@@ -273,7 +278,16 @@ impl std::iter::FusedIterator for Fields<'_> {}
 /// ```
 /// assert_eq!(coreml_proto::wire::read_varint(&[0xac, 0x02, 0x07], 0), Ok((300, 2)));
 /// ```
+#[inline]
 pub fn read_varint(bytes: &[u8], at: usize) -> Result<(u64, usize), WireError> {
+    // Nearly every tag and length is one byte.
+    match bytes.get(at) {
+        Some(&byte) if byte < 0x80 => Ok((u64::from(byte), at + 1)),
+        _ => read_long_varint(bytes, at),
+    }
+}
+
+fn read_long_varint(bytes: &[u8], at: usize) -> Result<(u64, usize), WireError> {
     let rest = bytes.get(at..).unwrap_or_default();
     // Nearly all tags and lengths are of one byte.
     if let Some(&byte) = rest.first()

@@ -11,7 +11,6 @@ use smallvec::SmallVec;
 
 use super::names::Names;
 use super::source::{BlockSource, FunctionSource, Item, ItemKind, OpSource, ProgramSource};
-use super::types::value_type;
 use super::value::{ValueRead, ValueReader, note_block, scalar_text};
 use super::view::{Bound, NamedView, OpView, named, step};
 use crate::error::{At, Fault, Problem, Read};
@@ -168,11 +167,11 @@ impl<'a> Reader<'a, '_> {
         Ok(whole)
     }
 
-    fn name_and_type(&self, view: &NamedView, depth: Depth) -> Read<(&'a str, Type, bool)> {
+    fn name_and_type(&mut self, view: &NamedView, depth: Depth) -> Read<(&'a str, Type, bool)> {
         let (_, name) = view.name.clone().ok_or(Problem::Missing("name"))?;
         let name = self.text(name)?;
         let Some(ty) = view.ty.clone() else { return Ok((name, Type::Unknown, false)) };
-        let read = value_type(self.spec, ty, depth).at(|| format!("{name:?}"))?;
+        let read = self.values.value_type(ty, depth).at(|| format!("{name:?}"))?;
         Ok((name, read.ty, read.whole && view.plain))
     }
 
@@ -209,6 +208,7 @@ impl<'a> Reader<'a, '_> {
         let args = self.run_of(&self.program.block(block).args.clone());
         self.source.set_block(block, BlockSource::new(range));
         let mut items = Vec::with_capacity(operations.len());
+        self.names.reserve(operations.len());
         let mut view = self.views.pop().unwrap_or_default();
         for (i, (field, content)) in operations.into_iter().enumerate() {
             let (what, whole) = view

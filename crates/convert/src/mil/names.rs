@@ -18,6 +18,11 @@ pub(super) struct Names {
 }
 
 impl Names {
+    /// Makes room for so many more names.
+    pub(super) fn reserve(&mut self, names: usize) {
+        self.visible.reserve(names);
+    }
+
     pub(super) fn find(&self, name: &str) -> Option<ValueId> {
         self.visible.get(name).map(|&(value, _)| value)
     }

@@ -9,6 +9,7 @@ use crate::error::{Problem, Read};
 use crate::read::{Depth, Span, each_field, once};
 
 /// A type, and whether its message holds nothing that the type does not say.
+#[derive(Clone)]
 pub(super) struct TypeRead {
     pub(super) ty: Type,
     pub(super) whole: bool,

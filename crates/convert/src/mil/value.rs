@@ -6,8 +6,9 @@ use anewrite_ir::{TensorType, Type};
 use anewrite_tensor::{DType, Dims, Payload, Tensor, TensorError};
 use bytes::{BufMut, Bytes, BytesMut};
 use coreml_proto::wire::{Fields, Value, WireError, WireFault, put_varint, read_varint};
+use rustc_hash::FxHashMap;
 
-use super::types::value_type;
+use super::types::{TypeRead, value_type};
 use crate::error::{Fault, Problem, Read};
 use crate::read::{Depth, Span, each_field, entry, once, text};
 use crate::weights::{WeightSource, WeightUses, blob_type};
@@ -29,9 +30,26 @@ pub(crate) struct ValueReader<'a> {
     pub(crate) spec: &'a Bytes,
     pub(crate) source: &'a dyn WeightSource,
     pub(crate) uses: &'a mut WeightUses,
+    /// Types read before, by their bytes: a program has few distinct ones.
+    types: FxHashMap<&'a [u8], TypeRead>,
 }
 
-impl ValueReader<'_> {
+impl<'a> ValueReader<'a> {
+    pub(crate) fn new(spec: &'a Bytes, source: &'a dyn WeightSource, uses: &'a mut WeightUses) -> Self {
+        ValueReader { spec, source, uses, types: FxHashMap::default() }
+    }
+
+    /// Reads the `ValueType` at `range`.
+    pub(super) fn value_type(&mut self, range: Span, depth: Depth) -> Read<TypeRead> {
+        let bytes = self.spec.get(range.clone()).unwrap_or_default();
+        if let Some(read) = self.types.get(bytes) {
+            return Ok(read.clone());
+        }
+        let read = value_type(self.spec, range, depth)?;
+        self.types.insert(bytes, read.clone());
+        Ok(read)
+    }
+
     /// Reads the `Value` at `range`.
     pub(crate) fn value(&mut self, range: Span, depth: Depth) -> Read<ValueRead> {
         let depth = depth.down(1)?;
@@ -47,7 +65,7 @@ impl ValueReader<'_> {
         })?;
         let ty = match ty {
             Some(r) => {
-                let read = value_type(self.spec, r, depth)?;
+                let read = self.value_type(r, depth)?;
                 whole &= read.whole;
                 read.ty
             }
@@ -286,25 +304,30 @@ fn bytes_of(spec: &Bytes, range: Span, whole: &mut bool) -> Read<Payload> {
     Ok(Payload::Bytes(content.map_or_else(Bytes::new, |r| spec.slice(r))))
 }
 
-/// The text of the `Value` at `range`, if it is one text scalar and nothing else. Quicker than
-/// [`ValueReader::value`] for what every op has one of.
+/// The text of the `Value` at `range`, if it is one text scalar of at most 113 bytes, written as protobuf's own
+/// encoders write it. Quicker than [`ValueReader::value`] for what every op has one of.
 pub(super) fn scalar_text(spec: &Bytes, range: Span) -> Option<&str> {
-    let only = |range: Span, number: u32| -> Option<Span> {
-        let mut fields = Fields::within(spec, range).ok()?;
-        let field = fields.next()?.ok()?;
-        (field.number == number && fields.next().is_none()).then(|| field.payload())?
-    };
-    let mut fields = Fields::within(spec, range).ok()?;
-    let (ty, content) = (fields.next()?.ok()?, fields.next()?.ok()?);
-    if (ty.number, content.number) != (2, 3) || fields.next().is_some() {
+    // Value { type { tensorType { dataType: STRING } } immediateValue { tensor { strings { values: … } } } }
+    const TAGS: [(usize, u8); 10] = [
+        (0, 0x12),
+        (1, 4),
+        (2, 0x0a),
+        (3, 2),
+        (4, 0x08),
+        (5, 2),
+        (6, 0x1a),
+        (8, 0x0a),
+        (10, 0x22),
+        (12, 0x0a),
+    ];
+    let bytes = spec.get(range.clone())?;
+    let length_at =
+        |at: usize| bytes.get(at).is_some_and(|&n| n < 0x80 && usize::from(n) + at + 1 == bytes.len());
+    let fits = TAGS.iter().all(|&(at, byte)| bytes.get(at) == Some(&byte));
+    if !fits || ![7, 9, 11, 13].into_iter().all(length_at) {
         return None;
     }
-    let tensor_type = only(ty.payload()?, 1)?;
-    if spec.get(tensor_type)? != [0x08, 0x02] {
-        return None;
-    }
-    let strings = only(only(content.payload()?, 1)?, form::STRINGS)?;
-    text(spec, only(strings, 1)?).ok()
+    text(spec, range.start + 14..range.end).ok()
 }
 
 /// Notes the blobs that a message of the program names, down to the last value: for messages that are kept as bytes.
