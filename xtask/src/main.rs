@@ -7,7 +7,6 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod ane;
-mod bench;
 mod model;
 mod proto;
 mod tidy;
@@ -25,7 +24,6 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     Ane(ane::Args),
-    Bench(bench::Args),
     Model(model::Args),
     Proto(proto::Args),
     Tidy(tidy::Args),
@@ -34,7 +32,6 @@ enum Task {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Ane(args) => ane::run(&args),
-        Task::Bench(args) => bench::run(&args),
         Task::Model(args) => model::run(&args),
         Task::Proto(args) => proto::run(&args),
         Task::Tidy(args) => tidy::run(&args),

@@ -213,4 +213,11 @@ pub trait Dialect: Sync {
     /// The definition of a MIL op; `None` for other dialects and unknown kinds. `opset` picks the newest form that
     /// it has.
     fn schema(&self, kind: &str, opset: Opset) -> Option<&'static OpSchema>;
+
+    /// Whether the nested blocks of the op run in a row, again and again, each going on from what the one before
+    /// made of the values that they share (the loop of a NeuralNetwork). A MIL loop names its values itself.
+    fn repeats(&self, kind: &str) -> bool {
+        let _ = kind;
+        false
+    }
 }

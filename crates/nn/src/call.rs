@@ -7,8 +7,15 @@ use anewrite_tensor::{DType, Tensor};
 use crate::fields::Fields;
 use crate::mapping::Mapping;
 
-/// The operand name of a layer's data inputs; every other operand is a constant named by its field's path.
+/// The operand name of a layer's data inputs; all others but [`CARRIED`] ones are
+/// constants named by their field's path.
 pub const INPUT: &str = "input";
+
+/// The operand name of values that the networks inside a layer overwrite.
+pub const CARRIED: &str = "carried";
+
+/// The attribute of a layer with networks in it that names their fields, in order of the op's blocks.
+pub const NETWORKS: &str = "layer.networks";
 
 /// The prefix of layer types as op kinds: `nn.convolution`.
 pub const PREFIX: &str = "nn.";

@@ -4,10 +4,11 @@ use anewrite_ir::dims::Int;
 use anewrite_ir::infer::{Facts, InferCx, InferError};
 use anewrite_ir::mil::Mil;
 use anewrite_ir::{
-    Builder, Dialect, DialectId, Effect, OpSchema, Opset, Place, Program, Type, Types, ValueId,
+    Attr, Builder, Dialect, DialectId, Dim, Effect, OpSchema, Opset, Place, Program, TensorType, Type, Types,
+    ValueId,
 };
 
-use crate::call::{INPUT, LayerCall, PREFIX};
+use crate::call::{INPUT, LayerCall, NETWORKS, PREFIX};
 use crate::lower::{lower, whole_numbers};
 use crate::mapping::Mapping;
 use crate::registry::layer;
@@ -52,6 +53,9 @@ impl Dialect for Nn {
     fn infer(&self, cx: &mut InferCx<'_>) -> Result<Types, InferError> {
         let unknown = || InferError::Unknown(cx.kind.to_owned());
         let kind = cx.kind.strip_prefix(PREFIX).filter(|k| layer(k).is_some()).ok_or_else(unknown)?;
+        if matches!(kind, "loop" | "branch") {
+            return networks(kind, cx);
+        }
         let inputs = || cx.args.iter().filter(|a| &*a.param == INPUT);
         if layer(kind).is_some_and(|l| l.rule().is_ok()) && inputs().any(|a| a.ty == Type::Unknown) {
             // What an opaque layer gives is not known, and so is not what follows from it.
@@ -86,4 +90,47 @@ impl Dialect for Nn {
     fn schema(&self, _: &str, _: Opset) -> Option<&'static OpSchema> {
         None
     }
+
+    fn repeats(&self, kind: &str) -> bool {
+        kind == "nn.loop"
+    }
+}
+
+/// The results of a layer with networks in it: what they share with what is around, as they leave it. Each network
+/// takes all of that and gives all of it.
+fn networks(kind: &str, cx: &mut InferCx<'_>) -> Result<Types, InferError> {
+    let named = |name: &str| match cx.attr(NETWORKS) {
+        Some(Attr::List(names)) => {
+            let at = names.iter().position(|n| n.as_str() == Some(name));
+            at.and_then(|i| cx.blocks.get(i))
+        }
+        _ => None,
+    };
+    let missing = |name| InferError::Missing(name);
+    let (first, second) = if kind == "loop" {
+        // A loop ends after its condition was computed, if it has one, and else before or after its body.
+        let body = named("bodyNetwork").ok_or(missing("bodyNetwork"))?;
+        match named("conditionNetwork") {
+            Some(condition) => (&condition.outputs, &condition.outputs),
+            None => (&body.args, &body.outputs),
+        }
+    } else {
+        let yes = named("ifBranch").ok_or(missing("ifBranch"))?;
+        (&yes.outputs, named("elseBranch").map_or(&yes.args, |no| &no.outputs))
+    };
+    let either = |(a, b): (&Type, &Type)| match (a, b) {
+        // Not defined before, so what follows reads it only where the network ran.
+        (Type::Unknown, t) | (t, Type::Unknown) => t.clone(),
+        (a, b) if a.refines(b) => b.clone(),
+        (a, b) if b.refines(a) => a.clone(),
+        (Type::Tensor(a), Type::Tensor(b)) if a.dtype == b.dtype => match (&a.shape, &b.shape) {
+            (Some(s), Some(t)) if s.len() == t.len() => {
+                let dim = |(&x, &y): (&Dim, &Dim)| if x == y { x } else { cx.dims.fresh() };
+                TensorType::ranked(a.dtype, s.iter().zip(t).map(dim)).into()
+            }
+            _ => TensorType { dtype: a.dtype, shape: None }.into(),
+        },
+        _ => Type::Unknown,
+    };
+    Ok(first.iter().zip(second).map(either).collect())
 }

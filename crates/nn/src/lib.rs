@@ -8,6 +8,8 @@
 //! operands named `input`, in order; its parameters are attributes by the schema's names, only those that are set
 //! (proto3's defaults stand for the rest; the member of a oneof that is set is there); its weights are constant
 //! operands named by the dotted path of their field (`weights`, `weightParams.0.inputGateWeightMatrix`), flat.
+//! `branch` and `loop` hold their networks as blocks; what those overwrite enters each block as arguments and leaves
+//! it as outputs, all of it in one order, and is the op's operands named `carried` and its results.
 //!
 //! This crate must not know files, protobuf, rules or the engine.
 
@@ -19,7 +21,7 @@ mod lower;
 mod mapping;
 mod registry;
 
-pub use call::{Detail, INPUT, LayerCall, PREFIX};
+pub use call::{CARRIED, Detail, INPUT, LayerCall, NETWORKS, PREFIX};
 pub use dialect::Nn;
 pub use error::{LowerError, Reason};
 pub use lower::lower;

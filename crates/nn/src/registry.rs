@@ -61,6 +61,7 @@ const fn missing(name: &'static str, since: i32, effect: Effect, why: &'static s
 }
 
 const QUANTISED: &str = "products of inputs that are quantised while the model runs (int8DynamicQuantize)";
+const NETWORKS: &str = "its networks lower layer by layer; types are inferred through them";
 const GRU: &str = "sequences of unknown length or more than 64 steps";
 const COUPLED: &str = "coupled input and forget gates; activations with parameters of their own";
 
@@ -112,8 +113,8 @@ static LAYERS: &[Layer] = &[
     partly(row("biDirectionalLSTM", 1, r::bidirectional_lstm, ""), COUPLED),
     missing("custom", 2, Effect::Opaque, "the app implements it"),
     row("copy", 4, r::copy, ""),
-    missing("branch", 4, Effect::Opaque, "control flow"),
-    missing("loop", 4, Effect::Opaque, "control flow"),
+    missing("branch", 4, Effect::Opaque, NETWORKS),
+    missing("loop", 4, Effect::Opaque, NETWORKS),
     missing("loopBreak", 4, Effect::Opaque, "leaving a loop from inside"),
     missing("loopContinue", 4, Effect::Opaque, "leaving a turn of a loop from inside"),
     row("rangeStatic", 4, r::range_static, ""),

@@ -1,5 +1,7 @@
 //! Inference over a whole program.
 
+use rustc_hash::FxHashMap;
+
 use super::{BlockTypes, Facts, InferError, OpFacts, block_types, infer_op, with_symbols};
 use crate::dims::DimTable;
 use crate::ids::{BlockId, OpId, ValueId};
@@ -113,13 +115,57 @@ impl Run<'_> {
         let vars: Vec<ValueId> = p.op(op).args("loop_vars").collect();
         let takes_vars = |b: &&BlockId| !vars.is_empty() && p.block(**b).args.len() == vars.len();
         let body = blocks.iter().rfind(|b| takes_vars(b) && p.block(**b).outputs.len() == vars.len());
-        let Some(&body) = body else {
-            blocks.iter().for_each(|&b| self.block(b));
-            return;
-        };
-        self.loops += 1;
-        self.looped(&blocks, body, &vars);
-        self.loops -= 1;
+        let repeats = self.dialect.repeats(&p.op(op).kind);
+        let round = usize::from(body.is_some() || repeats);
+        self.loops += round;
+        match body {
+            Some(&body) => self.looped(&blocks, body, &vars),
+            None => self.sharing(op, &blocks, repeats),
+        }
+        self.loops -= round;
+    }
+
+    /// Blocks without types of their own that share values by name with what is around them: each takes all of
+    /// them and gives all of them. They run one after the other and again, or one of them runs.
+    fn sharing(&mut self, op: OpId, blocks: &[BlockId], repeats: bool) {
+        let p = self.p;
+        let around: FxHashMap<&str, ValueId> =
+            p.op(op).operands.iter().map(|o| (&*p.value(o.value).name, o.value)).collect();
+        let args = blocks.first().map_or(&[][..], |&b| &p.block(b).args);
+        let start: Vec<Type> = args
+            .iter()
+            .map(|&a| match around.get(&*p.value(a).name) {
+                Some(&v) if *p.ty(a) == Type::Unknown => self.out.facts.ty(p, v).clone(),
+                _ => with_symbols(p.ty(a), &mut self.out.dims),
+            })
+            .collect();
+        let assuming = self.loops <= MAX_ASSUMING_LOOPS;
+        let mut state = start.clone();
+        if repeats && !assuming {
+            state.fill(Type::Unknown);
+        }
+        for round in 0..3 {
+            let mark = (self.out.disagreements.len(), self.out.opaque.len(), self.out.refined.len());
+            let mut now = state.clone();
+            for &b in blocks {
+                for (&arg, ty) in p.block(b).args.iter().zip(&now) {
+                    self.out.facts.set(arg, ty.clone(), None);
+                }
+                self.block(b);
+                let made = block_types(p, &self.out.facts, b).outputs;
+                if repeats && made.len() == now.len() {
+                    now = made;
+                }
+            }
+            let (wider, changed) = weakened(&start, &state, &now, &mut self.out.dims);
+            if !repeats || !changed || !assuming || round == 2 {
+                return;
+            }
+            state = if round == 0 { wider } else { vec![Type::Unknown; start.len()] };
+            self.out.disagreements.truncate(mark.0);
+            self.out.opaque.truncate(mark.1);
+            self.out.refined.truncate(mark.2);
+        }
     }
 
     /// The blocks of a loop: each extent of a value is first taken to stay what it is at the start; where the body
@@ -244,4 +290,37 @@ fn widened(body: &BlockTypes, start: &[Type], stored: &[Type], dims: &mut DimTab
         }
     }
     (types, changed)
+}
+
+/// What holds of values that are of the types `state` before a round and `next` after it, and whether that is less
+/// than `state` says because it was only assumed from the types of the `start`.
+fn weakened(start: &[Type], state: &[Type], next: &[Type], dims: &mut DimTable) -> (Vec<Type>, bool) {
+    let mut changed = false;
+    let mut out = Vec::with_capacity(state.len());
+    for (i, ty) in state.iter().enumerate() {
+        let (start, next) = (start.get(i).unwrap_or(ty), next.get(i).unwrap_or(ty));
+        out.push(match (ty, next, start) {
+            (Type::Unknown, ..) => Type::Unknown,
+            (
+                Type::Tensor(TensorType { dtype, shape: Some(a) }),
+                Type::Tensor(TensorType { dtype: e, shape: Some(b) }),
+                Type::Tensor(TensorType { shape: Some(s), .. }),
+            ) if dtype == e && a.len() == b.len() && a.len() == s.len() => {
+                let dim = |((&a, &b), &s): ((&Dim, &Dim), &Dim)| {
+                    if a == b || a != s {
+                        return a;
+                    }
+                    changed = true;
+                    dims.fresh()
+                };
+                TensorType::ranked(*dtype, a.iter().zip(b).zip(s).map(dim)).into()
+            }
+            (ty, next, _) if ty == next => ty.clone(),
+            _ => {
+                changed = true;
+                Type::Unknown
+            }
+        });
+    }
+    (out, changed)
 }

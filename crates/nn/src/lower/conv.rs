@@ -221,8 +221,9 @@ fn deconvolve(cx: &mut Cx<'_, '_>, x: ValueId, conv: &Conv) -> One {
                 let size = shape.get(2 + i).and_then(|d| d.known()).ok_or_else(|| {
                     Reason::field("outputShape", "it is set, and the input's size is not known")
                 })?;
-                let full = size.saturating_sub(1).saturating_mul(s).saturating_add(k) as i64;
-                full - before - want as i64
+                let full = size.saturating_sub(1).saturating_mul(s).saturating_add(k);
+                let full = i64::try_from(full).unwrap_or(i64::MAX);
+                full.saturating_sub(before).saturating_sub(i64::try_from(want).unwrap_or(i64::MAX))
             }
         };
         if before < 0 {

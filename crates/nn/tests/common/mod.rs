@@ -1,5 +1,7 @@
 //! Cases of tests/golden/layers.json.
 
+#![allow(dead_code, reason = "not every test looks at all of a case")]
+
 use anewrite_ir::{Attr, Attrs, TensorType};
 use anewrite_nn::{LayerCall, Mapping};
 use anewrite_tensor::{DType, Tensor};
