@@ -7,6 +7,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod ane;
+mod bench;
 mod model;
 mod proto;
 mod tidy;
@@ -24,6 +25,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Task {
     Ane(ane::Args),
+    Bench(bench::Args),
     Model(model::Args),
     Proto(proto::Args),
     Tidy(tidy::Args),
@@ -32,6 +34,7 @@ enum Task {
 fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Ane(args) => ane::run(&args),
+        Task::Bench(args) => bench::run(&args),
         Task::Model(args) => model::run(&args),
         Task::Proto(args) => proto::run(&args),
         Task::Tidy(args) => tidy::run(&args),
