@@ -106,6 +106,7 @@ fn rewrite_part(
         approximate: options.selection.allows_approximate(),
         forced: options.selection.forced(),
         why: options.why,
+        verify: cfg!(debug_assertions),
     };
     let before = Census::of(&part.program);
     let program = std::mem::take(&mut part.program);

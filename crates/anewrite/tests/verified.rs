@@ -1,8 +1,9 @@
-//! Every program that is read passes the verifier: models under testdata/, and those in the folders that
+//! Every program passes the verifier, as it is read and after every patch: models under testdata/, and those in the folders that
 //! `ANEWRITE_MODELS` names (separated by colons).
 
 use std::path::{Path, PathBuf};
 
+use anewrite::{Model, RewriteOptions, rewrite};
 use anewrite_ir::mil::Mil;
 use anewrite_ir::verify::verify;
 use anewrite_ir::{Dialect, DialectId};
@@ -24,14 +25,19 @@ fn models(folder: &Path, out: &mut Vec<PathBuf>) {
     }
 }
 
-#[test]
-fn what_is_read_is_well_formed() {
+fn all_models() -> Vec<PathBuf> {
     let mut paths = Vec::new();
     models(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata"), &mut paths);
     for folder in std::env::var("ANEWRITE_MODELS").unwrap_or_default().split(':').filter(|f| !f.is_empty()) {
         models(Path::new(folder), &mut paths);
     }
     paths.sort();
+    paths
+}
+
+#[test]
+fn what_is_read_is_well_formed() {
+    let paths = all_models();
     let (mut programs, mut wrong) = (0, Vec::new());
     for path in &paths {
         let Ok(source) = coreml_package::open(path) else { continue };
@@ -56,4 +62,19 @@ fn what_is_read_is_well_formed() {
     }
     assert!(programs >= 10, "{programs} programs in {} models", paths.len());
     assert!(wrong.is_empty(), "{} of {programs} programs:\n{}", wrong.len(), wrong.join("\n\n"));
+}
+
+/// In builds with debug assertions the verifier looks at the program after each patch.
+#[test]
+fn every_patch_leaves_a_well_formed_program() {
+    let (mut patches, mut wrong) = (0, Vec::new());
+    for path in all_models() {
+        let Ok(model) = Model::open(&path) else { continue };
+        match rewrite(&model, &RewriteOptions::default()) {
+            Ok(r) => patches += r.report.parts.iter().map(|p| p.firings.len()).sum::<usize>(),
+            Err(e) => wrong.push(format!("{}: {e}", path.display())),
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    assert!(patches > 10, "{patches} patches");
 }

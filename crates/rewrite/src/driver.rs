@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use anewrite_ir::dims::DimTable;
 use anewrite_ir::infer::{self, Facts};
+use anewrite_ir::verify::{Violations, verify};
 use anewrite_ir::{Dialect, FuncId, OpId, Opset, Program, Side, Str, User, ValueId};
 use rustc_hash::{FxHashMap, FxHashSet};
 use thiserror::Error;
@@ -32,6 +33,9 @@ pub struct Context<'a> {
     pub forced: &'a [Code],
     /// The rule whose near misses are collected.
     pub why: Option<Code>,
+    /// Whether the verifier looks at the program after each patch. That takes time linear in the program for each, and
+    /// names the rule at fault: for tests, and for models on which a rewrite fails.
+    pub verify: bool,
 }
 
 /// Why rewriting ends without a result.
@@ -44,6 +48,18 @@ pub enum DriverError {
         applied: usize,
         /// The rules that fired last.
         rules: Vec<Code>,
+    },
+    /// A patch leaves a program that is not well-formed.
+    #[error(
+        "{code} at {op} breaks the program; leave it out with --ignore {code} and report this model: {violations}"
+    )]
+    Broken {
+        /// The rule.
+        code: Code,
+        /// The op that it was about.
+        op: Str,
+        /// What does not hold any more.
+        violations: Violations,
     },
     /// A patch does not compute what it replaces.
     #[error("{code} at {op} is wrong: {difference}; leave it out with --ignore {code} and report this model")]
@@ -119,6 +135,10 @@ pub fn run_some(
     Ok(d.outcome())
 }
 
+fn count_violations(program: &Program, dialect: &dyn Dialect) -> usize {
+    verify(program, dialect).err().map_or(0, |v| v.0.len())
+}
+
 struct Driver<'a> {
     cx: &'a Context<'a>,
     program: Program,
@@ -138,6 +158,8 @@ struct Driver<'a> {
     limit: usize,
     /// Constants that some op of the source uses.
     used: Vec<ValueId>,
+    /// Violations of the source: not the rules' fault.
+    violations: usize,
 }
 
 impl<'a> Driver<'a> {
@@ -160,6 +182,7 @@ impl<'a> Driver<'a> {
             }
         }
         let limit = program.op_count() * 16 + 1000;
+        let violations = if cx.verify { count_violations(&program, cx.dialect) } else { 0 };
         let constants = program.values().map(|(id, _)| id).filter(|&v| program.constant(v).is_some());
         let used = constants.filter(|&v| program.use_count(v) > 0).collect();
         program.mark();
@@ -179,6 +202,7 @@ impl<'a> Driver<'a> {
             misses: Vec::new(),
             limit,
             used,
+            violations,
         }
     }
 
@@ -356,6 +380,12 @@ impl<'a> Driver<'a> {
         let mark = self.program.mark();
         match apply(&mut self.program, &mut self.facts, self.cx.dialect, &patch) {
             Ok(applied) => {
+                if self.cx.verify
+                    && let Err(violations) = verify(&self.program, self.cx.dialect)
+                    && violations.0.len() > self.violations
+                {
+                    return Err(DriverError::Broken { code: rule.info().code, op: name, violations });
+                }
                 self.record(rule, patch, name, applied);
                 Ok(None)
             }

@@ -35,6 +35,7 @@ impl Bench<'_> {
             approximate: true,
             forced: &[],
             why: Some(code),
+            verify: true,
         };
         run(program, &cx).unwrap_or_else(|e| panic!("{code}: {e}"))
     }
