@@ -119,9 +119,9 @@ pub enum Effect {
     Pure,
     /// Draws random numbers: never merged.
     Random,
-    /// Reads a state, so its place among writes matters.
+    /// Reads a state or a list, so its place among writes matters.
     ReadState,
-    /// Writes a state.
+    /// Writes a state, or makes or writes a list.
     WriteState,
     /// Not known; treated as if it did everything.
     Opaque,

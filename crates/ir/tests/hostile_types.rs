@@ -173,10 +173,10 @@ fn inference_survives_any_operands() {
     let started = Instant::now();
     let mut accepted = 0;
     for schema in schemas() {
-        for _ in 0..200 {
+        for _ in 0..100 {
             accepted += usize::from(attempt(&mut r, schema));
         }
     }
-    assert!(accepted > 3000, "only {accepted} were accepted: the operands are too wild to test anything");
+    assert!(accepted > 1500, "only {accepted} were accepted: the operands are too wild to test anything");
     assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
 }

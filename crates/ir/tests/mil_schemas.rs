@@ -2,7 +2,7 @@
 //! every opset. `data/mil_schemas.py` writes the file they are compared with.
 
 use anewrite_ir::mil::{Mil, schemas};
-use anewrite_ir::{DTypes, DefaultValue, Dialect, Opset, Param, ParamKind};
+use anewrite_ir::{DTypes, DefaultValue, Dialect, Effect, Opset, Param, ParamKind};
 use anewrite_tensor::DType;
 use serde::Deserialize;
 
@@ -142,4 +142,20 @@ fn row(op: &str, r: &Row, ours: &[Param]) -> String {
         set.reduce(DTypes::and).unwrap()
     });
     line(&r.name, &r.kind, &default, dtypes, r.like.as_deref())
+}
+
+#[test]
+fn only_random_numbers_states_and_lists_do_more_than_compute() {
+    for schema in schemas() {
+        let want = match schema.name {
+            "list_gather" | "list_length" | "list_read" | "read_state" => Effect::ReadState,
+            "coreml_update_state" | "list_scatter" | "list_write" | "make_list" | "write_state" => {
+                Effect::WriteState
+            }
+            name if name.starts_with("random_") => Effect::Random,
+            _ => Effect::Pure,
+        };
+        assert_eq!(Mil.effect(schema.name), want, "{}", schema.name);
+    }
+    assert_eq!(Mil.effect("no_such_op"), Effect::Opaque);
 }

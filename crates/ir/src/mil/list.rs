@@ -4,9 +4,10 @@ use anewrite_tensor::DType;
 
 use super::common::*;
 use crate::infer::{InferCx, InferError, bad};
+use crate::op::Effect::{self, ReadState, WriteState};
 use crate::schema::DefaultValue::{Absent, Bool, Int, Text};
 use crate::schema::Opset::Ios15;
-use crate::schema::{OpSchema, Param, Types};
+use crate::schema::{InferFn, OpSchema, Param, Types};
 use crate::types::{Dim, Shape, TensorType, Type};
 
 /// `elem_shape` has one value an axis, text for an extent that is not known; none at all for scalars.
@@ -21,13 +22,19 @@ const INDEX: Param = value("index").of(INT32);
 const INDICES: Param = value("indices").of(INT32);
 const VALUE: Param = value("value").of(NUMBER_BOOL);
 
+const fn on_list(name: &'static str, effect: Effect, params: &'static [Param], infer: InferFn) -> OpSchema {
+    OpSchema { name, since: Ios15, params, effect, infer }
+}
+
+/// Whether a written list shares its elements with the list before is not documented, so reads and writes keep their
+/// order and no two lists are taken for one.
 pub(super) const OPS: &[OpSchema] = &[
-    pure("list_gather", Ios15, &[LIST, INDICES], list_gather),
-    pure("list_length", Ios15, &[LIST], list_length),
-    pure("list_read", Ios15, &[LIST, INDEX], list_read),
-    pure("list_scatter", Ios15, &[LIST, INDICES, VALUE], list_scatter),
-    pure("list_write", Ios15, &[LIST, INDEX, VALUE], list_write),
-    pure("make_list", Ios15, MAKE, make_list),
+    on_list("list_gather", ReadState, &[LIST, INDICES], list_gather),
+    on_list("list_length", ReadState, &[LIST], list_length),
+    on_list("list_read", ReadState, &[LIST, INDEX], list_read),
+    on_list("list_scatter", WriteState, &[LIST, INDICES, VALUE], list_scatter),
+    on_list("list_write", WriteState, &[LIST, INDEX, VALUE], list_write),
+    on_list("make_list", WriteState, MAKE, make_list),
 ];
 
 fn make_list(cx: &mut InferCx<'_>) -> Result<Types, InferError> {
