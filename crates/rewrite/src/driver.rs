@@ -456,13 +456,15 @@ impl<'a> Driver<'a> {
         if self.cx.why != Some(code) {
             return;
         }
-        let at = self.misses.partition_point(|m| m.depth >= miss.depth);
-        if at < KEPT_MISSES {
-            let kind = self.program.op(op).kind.clone();
-            let near = NearMiss { op: self.op_name(op), kind, why: miss.why.into_owned(), depth: miss.depth };
-            self.misses.insert(at, near);
-            self.misses.truncate(KEPT_MISSES);
+        let name = self.op_name(op);
+        if self.misses.iter().any(|m| m.op == name && m.depth >= miss.depth) {
+            return;
         }
+        self.misses.retain(|m| m.op != name);
+        let at = self.misses.partition_point(|m| m.depth >= miss.depth);
+        let kind = self.program.op(op).kind.clone();
+        self.misses.insert(at, NearMiss { op: name, kind, why: miss.why.into_owned(), depth: miss.depth });
+        self.misses.truncate(KEPT_MISSES);
     }
 
     fn replay(&mut self, records: &[Record], keep: impl Fn(u32) -> bool) {

@@ -1,1 +1,0 @@
-//! Codes, severities and findings, and nothing about how they are printed
