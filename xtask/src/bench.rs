@@ -52,7 +52,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
         tempfile::Builder::new().prefix("anewrite-bench-").tempdir_in(&args.scratch).with_context(|| {
             format!("making a folder in {}; --scratch chooses another", args.scratch.display())
         })?;
-    let bench = Bench { command: command(args)?, folder: folder.path().to_owned() };
+    let bench = Bench {
+        command: crate::command::release(args.command.as_deref())?,
+        folder: folder.path().to_owned(),
+    };
     println!("{}", machine());
     let mut lines = Vec::new();
     if wanted(Figure::Passes) {
@@ -130,23 +133,6 @@ fn remove(path: &Path) -> anyhow::Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// The command to measure: the given one, or the release build of this workspace.
-fn command(args: &Args) -> anyhow::Result<PathBuf> {
-    if let Some(command) = &args.command {
-        return Ok(command.clone());
-    }
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let root = crate::workspace_root();
-    let status = Command::new(cargo)
-        .args(["build", "--release", "--quiet", "--package", "anewrite-cli"])
-        .current_dir(root)
-        .status()
-        .context("building the command")?;
-    ensure!(status.success(), "the command does not build");
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    Ok(target.join("release").join(format!("anewrite{}", std::env::consts::EXE_SUFFIX)))
 }
 
 /// One line on the machine: figures without it say little.

@@ -8,6 +8,8 @@
 
 mod ane;
 mod bench;
+mod command;
+mod corpus;
 mod model;
 mod proto;
 mod tidy;
@@ -26,6 +28,7 @@ struct Cli {
 enum Task {
     Ane(ane::Args),
     Bench(bench::Args),
+    Corpus(corpus::Args),
     Model(model::Args),
     Proto(proto::Args),
     Tidy(tidy::Args),
@@ -35,6 +38,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().task {
         Task::Ane(args) => ane::run(&args),
         Task::Bench(args) => bench::run(&args),
+        Task::Corpus(args) => corpus::run(&args),
         Task::Model(args) => model::run(&args),
         Task::Proto(args) => proto::run(&args),
         Task::Tidy(args) => tidy::run(&args),
