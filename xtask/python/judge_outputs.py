@@ -97,11 +97,16 @@ def in_messages(spec):
 
 
 def in_program(program):
+    """The same of a program in memory, where one op stands for a write to a state and the read that follows it."""
     counts = collections.Counter()
 
     def block(ops):
         for op in ops:
-            if op.op_type != "const":
+            if op.op_type == "coreml_update_state":
+                result = op.outputs[0]
+                counts["write_state"] += 1
+                counts["read_state"] += bool(result.child_ops or result.consuming_blocks)
+            elif op.op_type != "const":
                 counts[op.op_type] += 1
             for inner in op.blocks:
                 block(inner.operations)
