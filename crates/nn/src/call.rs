@@ -58,11 +58,12 @@ impl<'a> LayerCall<'a> {
         }
     }
 
-    /// A layer of a program with `nn` ops. `None` for an op whose kind does not start with `nn.`.
-    pub fn of(p: &'a Program, op: OpId) -> Option<Self> {
+    /// A layer of a program with `nn` ops, whose [mapping](Mapping::of) is the same for all of them. `None` for an op
+    /// whose kind does not start with `nn.`.
+    pub fn of(p: &'a Program, op: OpId, mapping: Mapping) -> Option<Self> {
         let o = p.op(op);
         let mut call = LayerCall::new(o.kind.strip_prefix(PREFIX)?, &o.attrs);
-        call.mapping = Mapping::of(p);
+        call.mapping = mapping;
         call.outputs = Some(o.results.len());
         for x in o.operands.iter().filter(|x| &*x.param != INPUT) {
             if let Some(c) = p.constant(x.value) {

@@ -1,13 +1,17 @@
 //! How a network sees its arrays, and what that makes of their shapes.
 
-use anewrite_ir::{Attr, Dim, Program, Shape, TensorType, Type};
+use anewrite_ir::{Attr, Dim, OpId, Program, Shape, TensorType, Type};
 use anewrite_tensor::DType;
 
-/// How a network maps the arrays of its interface to tensors (`arrayInputShapeMapping`).
+use crate::call::PREFIX;
+use crate::registry::layer;
+
+/// The rank that the tensors of a network have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Mapping {
-    /// Every tensor is `[Seq, B, C, H, W]`; the only one before specification 4, and the format's default.
-    /// In the lowering, a tensor whose `Seq` and `B` are both 1 is `[1, C, H, W]`, and the two axes cost nothing.
+    /// Every tensor is `[Seq, B, C, H, W]`: the only reading before specification 4, and still that of networks
+    /// that use nothing newer. In the lowering, a tensor whose `Seq` and `B` are both 1 is `[1, C, H, W]`, and the
+    /// two axes cost nothing.
     #[default]
     Rank5,
     /// Every tensor has the rank that its array or layer gives it.
@@ -15,25 +19,52 @@ pub enum Mapping {
 }
 
 impl Mapping {
-    /// The attribute of a program that names its mapping.
+    /// The attribute of a program that says how arrays are mapped.
     pub const ATTR: &'static str = "arrayInputShapeMapping";
 
-    /// The mapping of a NeuralNetwork program: its attribute `arrayInputShapeMapping`, else the default.
+    /// The attribute of a program that says whether an image is `[1, C, H, W]` or `[1, 1, C, H, W]`.
+    pub const IMAGES: &'static str = "imageInputShapeMapping";
+
+    /// The mapping of a NeuralNetwork program: exact where a mapping of its inputs is the newer one, or where it has
+    /// a layer of specification 4 or later. With such a layer the format allows the older mapping of arrays only
+    /// where there are none, so that the images are all that it could be about.
+    ///
+    /// Looks at every layer of a network where nothing is newer.
     ///
     /// ```
-    /// use anewrite_ir::{Attr, DialectId, Program};
+    /// use anewrite_ir::{Attr, DialectId, NewOp, Place, Program};
     /// use anewrite_nn::Mapping;
     ///
     /// let mut p = Program::new(DialectId::Nn);
+    /// let (_, body) = p.add_function("main", "");
     /// assert_eq!(Mapping::of(&p), Mapping::Rank5);
+    /// p.add_op(Place::End(body), NewOp::new("nn.loadConstantND"));
+    /// assert_eq!(Mapping::of(&p), Mapping::Exact);
+    ///
+    /// let mut p = Program::new(DialectId::Nn);
     /// p.attrs.push(("arrayInputShapeMapping".into(), Attr::Enum("EXACT_ARRAY_MAPPING".into())));
     /// assert_eq!(Mapping::of(&p), Mapping::Exact);
     /// ```
     pub fn of(p: &Program) -> Mapping {
-        let exact = |a: &Attr| a.as_str() == Some("EXACT_ARRAY_MAPPING") || a.as_int() == Some(1);
-        match p.attrs.iter().find(|(n, _)| &**n == Mapping::ATTR) {
-            Some((_, a)) if exact(a) => Mapping::Exact,
-            _ => Mapping::Rank5,
+        let newer = || p.functions().any(|(_, f)| p.ops(f.body).any(|op| is_newer(p, op)));
+        if inputs_are_exact(p) || newer() { Mapping::Exact } else { Mapping::Rank5 }
+    }
+
+    /// Whether the mapping of the network would be another one without this layer.
+    pub fn rests_on(p: &Program, op: OpId) -> bool {
+        let body = p.function(p.func_of(op)).body;
+        if inputs_are_exact(p) || p.block_of(op) != body || !is_newer(p, op) {
+            return false;
+        }
+        // outwards from the layer, for those of one age stand together
+        let mut before = std::iter::successors(p.prev_op(op), |&o| p.prev_op(o));
+        let mut after = std::iter::successors(p.next_op(op), |&o| p.next_op(o));
+        loop {
+            match (before.next(), after.next()) {
+                (None, None) => return true,
+                (b, a) if b.into_iter().chain(a).any(|o| is_newer(p, o)) => return false,
+                _ => {}
+            }
         }
     }
 
@@ -80,5 +111,58 @@ impl Mapping {
             }
             ty => ty.clone(),
         }
+    }
+}
+
+/// Whether the inputs of the network have ranks of their own.
+fn inputs_are_exact(p: &Program) -> bool {
+    let is = |attr: &str, newer: &str| {
+        let value = p.attrs.iter().find(|(n, _)| &**n == attr).map(|(_, a)| a);
+        value.is_some_and(|a: &Attr| a.as_str() == Some(newer) || a.as_int() == Some(1))
+    };
+    is(Mapping::ATTR, "EXACT_ARRAY_MAPPING") || is(Mapping::IMAGES, "RANK4_IMAGE_MAPPING")
+}
+
+/// Whether the layer is of specification 4 or later.
+fn is_newer(p: &Program, op: OpId) -> bool {
+    p.op(op).kind.strip_prefix(PREFIX).and_then(layer).is_some_and(|l| l.since >= 4)
+}
+
+#[cfg(test)]
+mod tests {
+    use anewrite_ir::{DialectId, NewOp, Place};
+
+    use super::*;
+
+    fn network(kinds: &[&str]) -> (Program, Vec<OpId>) {
+        let mut p = Program::new(DialectId::Nn);
+        let (_, body) = p.add_function("main", "");
+        let ops = kinds.iter().map(|k| p.add_op(Place::End(body), NewOp::new(k))).collect();
+        (p, ops)
+    }
+
+    #[test]
+    fn the_last_newer_layer_decides() {
+        let (p, ops) = network(&["nn.relu", "nn.concatND", "nn.add", "nn.custom", "nn.clip"]);
+        assert_eq!(Mapping::of(&p), Mapping::Exact);
+        assert!(ops.iter().all(|&op| !Mapping::rests_on(&p, op)));
+        let (p, ops) = network(&["nn.add", "nn.custom", "nn.clip", "nn.softmax"]);
+        let found: Vec<bool> = ops.iter().map(|&op| Mapping::rests_on(&p, op)).collect();
+        assert_eq!(found, [false, false, true, false]);
+    }
+
+    #[test]
+    fn inputs_of_their_own_rank_decide_alone() {
+        for (attr, value) in
+            [(Mapping::ATTR, "EXACT_ARRAY_MAPPING"), (Mapping::IMAGES, "RANK4_IMAGE_MAPPING")]
+        {
+            let (mut p, ops) = network(&["nn.clip", "nn.add"]);
+            p.attrs.push((attr.into(), Attr::Enum(value.into())));
+            assert!(Mapping::of(&p) == Mapping::Exact && !Mapping::rests_on(&p, ops[0]));
+        }
+        let (mut p, _) = network(&["nn.add"]);
+        p.attrs.push((Mapping::ATTR.into(), Attr::Enum("RANK5_ARRAY_MAPPING".into())));
+        p.attrs.push((Mapping::IMAGES.into(), Attr::Int(0)));
+        assert_eq!(Mapping::of(&p), Mapping::Rank5);
     }
 }
