@@ -10,8 +10,8 @@ use crate::dims::{DimTable, Int};
 use crate::edit::{NewOp, Place};
 use crate::ids::{FuncId, OpId, ValueId};
 use crate::infer::{Arg, Facts, InferCx, InferError};
-use crate::op::{Attrs, Const, ConstOrigin};
-use crate::program::Program;
+use crate::op::{Attrs, Binding, Const, ConstOrigin};
+use crate::program::{DialectId, Program};
 use crate::schema::{Dialect, Opset};
 use crate::types::{TensorType, Type};
 
@@ -182,6 +182,14 @@ impl<'a> Builder<'a> {
         let mut new = NewOp::new(kind);
         for &(param, value) in args {
             new = new.operand(param, value);
+        }
+        if self.program.dialect == DialectId::Nn {
+            // the constants of a layer stand in its fields
+            for o in &mut new.op.operands {
+                if self.program.constant(o.value).is_some() {
+                    o.binding = Binding::Attribute;
+                }
+            }
         }
         new.op.attrs = attrs;
         let mut base = kind.trim_start_matches("nn.").to_owned();

@@ -2,7 +2,8 @@
 
 use anewrite_ir::infer::Facts;
 use anewrite_ir::{
-    BlockId, Const, ConstOrigin, Def, Dialect, Effect, NewOp, OpId, Place, Program, Str, User, ValueId,
+    BlockId, Const, ConstOrigin, Def, Dialect, DialectId, Effect, NewOp, OpId, Place, Program, Str, Type,
+    User, ValueId,
 };
 use rustc_hash::FxHashMap;
 
@@ -97,7 +98,9 @@ impl Apply<'_> {
                 name = self.p.fresh_name(func, &format!("{stem}_{}", taken.len()));
             }
             taken.push(name.clone());
-            new.results.push((name, body.ty(r).erased()));
+            // files state the types of MIL values only
+            let ty = if body.dialect == DialectId::Mil { body.ty(r).erased() } else { Type::Unknown };
+            new.results.push((name, ty));
         }
         let op = self.p.add_op(Place::Before(anchor), new);
         for (&inner, outer) in o.results.iter().zip(self.p.op(op).results.clone()) {

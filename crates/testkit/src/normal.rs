@@ -1,6 +1,6 @@
 use std::fmt::Write;
 
-use anewrite_ir::{BlockId, Program, ValueId};
+use anewrite_ir::{Binding, BlockId, Operand, Program, ValueId};
 use anewrite_tensor::Tensor;
 use rustc_hash::FxHashMap;
 
@@ -34,8 +34,7 @@ impl Normal<'_> {
         }
         for op in self.p.ops(block) {
             let o = self.p.op(op);
-            let mut args: Vec<String> =
-                o.operands.iter().map(|x| format!("{} = {}", x.param, self.name(x.value))).collect();
+            let mut args: Vec<String> = o.operands.iter().map(|x| self.operand(x)).collect();
             args.sort_by(|a, b| a.split(" = ").next().cmp(&b.split(" = ").next()));
             args.extend(o.attrs.iter().map(|(n, a)| format!("{n}: {a:?}")));
             let results: Vec<String> = o.results.iter().map(|&r| self.name(r)).collect();
@@ -46,6 +45,12 @@ impl Normal<'_> {
         }
         let outputs: Vec<String> = b.outputs.iter().map(|&v| self.name(v)).collect();
         let _ = writeln!(self.out, "{pad}-> {}", outputs.join(", "));
+    }
+
+    /// A constant that stands in a field of the op is not one that the op names.
+    fn operand(&mut self, x: &Operand) -> String {
+        let field = if x.binding == Binding::Attribute { " (field)" } else { "" };
+        format!("{} = {}{field}", x.param, self.name(x.value))
     }
 
     fn name(&mut self, v: ValueId) -> String {
