@@ -8,7 +8,7 @@ use crate::Error;
 
 /// Every rule, in the order in which the driver tries them.
 pub fn rules() -> Vec<&'static dyn Rule> {
-    let all = [anewrite_passes_canonical::rules(), anewrite_passes_ops::rules()];
+    let all = [anewrite_passes_canonical::rules(), anewrite_passes_nn::rules(), anewrite_passes_ops::rules()];
     all.into_iter().flatten().copied().collect()
 }
 

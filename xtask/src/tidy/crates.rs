@@ -47,7 +47,7 @@ const TABLE: &[Row] = &[
     ),
     row("anewrite-rewrite", &[IR, TENSOR], "the driver knows no single rule, no engine and no files"),
     row("anewrite-passes-canonical", PASS, PASSES),
-    row("anewrite-passes-nn", PASS, PASSES),
+    row("anewrite-passes-nn", &[IR, "anewrite-nn", TENSOR, "anewrite-rewrite"], PASSES),
     row("anewrite-passes-ops", PASS, PASSES),
     row("anewrite-diff", &[IR, TENSOR], "a diff compares programs, wherever they come from"),
     row(

@@ -1,0 +1,27 @@
+//! The rules, in the order in which they are tried.
+
+use anewrite_rewrite::Rule;
+
+mod layers;
+mod n001_add_broadcastable;
+mod n002_multiply_broadcastable;
+mod n003_subtract_broadcastable;
+mod n004_concat_nd;
+mod n005_split_nd;
+mod n006_load_constant_nd;
+mod operands;
+
+#[cfg(test)]
+mod bench;
+
+/// Every rule for NeuralNetwork layers.
+pub fn rules() -> &'static [&'static dyn Rule] {
+    &[
+        &n001_add_broadcastable::AddBroadcastable,
+        &n002_multiply_broadcastable::MultiplyBroadcastable,
+        &n003_subtract_broadcastable::SubtractBroadcastable,
+        &n004_concat_nd::ConcatNd,
+        &n005_split_nd::SplitNd,
+        &n006_load_constant_nd::LoadConstantNd,
+    ]
+}
