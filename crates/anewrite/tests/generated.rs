@@ -1,0 +1,73 @@
+//! Each of the first rules fires on the models that were made for it, as often as they were made for.
+
+use std::path::{Path, PathBuf};
+
+use anewrite::{Model, RewriteOptions, Selection};
+
+/// Folder under testdata/generated, rule, firings in each of its models.
+const CASES: &[(&str, &str, usize)] = &[
+    ("n001_add", "N001", 5),
+    ("n002_multiply", "N002", 4),
+    ("n003_subtract", "N003", 6),
+    ("n004_concat", "N004", 3),
+    ("n005_split", "N005", 2),
+    ("n006_load_constant", "N006", 1),
+    ("nn_image", "N001", 1),
+    ("nn_image", "N002", 1),
+    ("nn_image", "N003", 1),
+    ("nn_image", "N004", 2),
+    ("nn_image", "N005", 1),
+    ("m001_max_pool", "M001", 1),
+    ("m002_conv", "M002", 1),
+    ("m003_upsample", "M003", 1),
+    ("m004_band", "M004", 2),
+    ("m005_cumsum", "M005", 3),
+    ("m006_gather", "M006", 3),
+];
+
+fn models(case: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/generated").join(case);
+    let entries = std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+    let mut found: Vec<PathBuf> = entries.map(|e| e.unwrap().path()).collect();
+    found.retain(|p| p.extension().is_some_and(|e| e == "mlmodel" || e == "mlpackage"));
+    found.sort();
+    found
+}
+
+#[test]
+fn each_rule_fires_where_it_should() {
+    let mut wrong = Vec::new();
+    for &(case, code, firings) in CASES {
+        let selection = Selection::new(&[code], &[] as &[&str]).unwrap().force(&[code]).unwrap();
+        let options = RewriteOptions { selection, ..RewriteOptions::default() };
+        let models = models(case);
+        assert!(!models.is_empty(), "{case} holds no model");
+        for path in models {
+            let model = Model::open(&path).unwrap();
+            let rewritten =
+                anewrite::rewrite(&model, &options).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+            let fired: usize = rewritten.report.parts.iter().map(|p| p.firings.len()).sum();
+            if fired != firings {
+                wrong.push(format!("{code} fires {fired} times and not {firings} on {}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_last_newer_layer_of_a_network_of_images_stays() {
+    for path in models("nn_image") {
+        let model = Model::open(&path).unwrap();
+        let selection = Selection::new(&["N"], &[] as &[&str]).unwrap();
+        let selection = selection.force(&["N001", "N002", "N003", "N004", "N005", "N006"]).unwrap();
+        let options = RewriteOptions { selection, ..RewriteOptions::default() };
+        let rewritten = anewrite::rewrite(&model, &options).unwrap();
+        let ops = &rewritten.report.parts[0].after.ops;
+        let kinds: Vec<&str> = ops.keys().map(String::as_str).collect();
+        assert!(
+            kinds.contains(&"nn.clip") && !kinds.iter().any(|k| k.ends_with("Broadcastable")),
+            "{kinds:?}"
+        );
+    }
+}
