@@ -84,6 +84,7 @@ impl Apply<'_> {
         };
         let mut new = NewOp::new(&o.kind);
         new.op.attrs.clone_from(&o.attrs);
+        new.op.name = o.results.first().and_then(|&r| self.heir_of(r));
         for x in &o.operands {
             let value = self.outer(x.value, anchor, &format!("{stem}_{}_0", x.param))?;
             new = new.operand(&x.param, value);
@@ -119,6 +120,13 @@ impl Apply<'_> {
 
     fn replaces(&self, inner: ValueId) -> Option<ValueId> {
         self.patch.replaced.iter().find(|(_, new)| new.0 == inner).map(|(old, _)| *old)
+    }
+
+    /// The own name of the op that goes because of this result: it passes on, like the result's.
+    fn heir_of(&self, inner: ValueId) -> Option<Str> {
+        let op = self.p.op(self.p.def_op(self.replaces(inner)?)?);
+        let goes = |r: &ValueId| self.patch.replaced.iter().any(|(old, _)| old == r);
+        op.name.clone().filter(|_| op.results.iter().all(goes))
     }
 
     fn base_name(&self, anchor: OpId) -> Str {
