@@ -5,8 +5,10 @@ use std::fmt;
 use anewrite_tensor::DType;
 use smallvec::SmallVec;
 
+use crate::ids::OpId;
 use crate::infer::{InferCx, InferError};
 use crate::op::Effect;
+use crate::program::Program;
 use crate::types::Type;
 
 /// A set of ML Program ops, by the system that introduced it.
@@ -218,6 +220,13 @@ pub trait Dialect: Sync {
     /// made of the values that they share (the loop of a NeuralNetwork). A MIL loop names its values itself.
     fn repeats(&self, kind: &str) -> bool {
         let _ = kind;
+        false
+    }
+
+    /// Whether the rest of the program would mean something else without this op, even if nothing uses it (the last
+    /// layer that makes a NeuralNetwork's array mapping exact).
+    fn bears(&self, p: &Program, op: OpId) -> bool {
+        let _ = (p, op);
         false
     }
 }

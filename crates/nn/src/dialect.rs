@@ -4,8 +4,8 @@ use anewrite_ir::dims::Int;
 use anewrite_ir::infer::{Facts, InferCx, InferError};
 use anewrite_ir::mil::Mil;
 use anewrite_ir::{
-    Attr, Builder, Dialect, DialectId, Dim, Effect, OpSchema, Opset, Place, Program, TensorType, Type, Types,
-    ValueId,
+    Attr, Builder, Dialect, DialectId, Dim, Effect, OpId, OpSchema, Opset, Place, Program, TensorType, Type,
+    Types, ValueId,
 };
 
 use crate::call::{INPUT, LayerCall, NETWORKS, PREFIX};
@@ -48,6 +48,10 @@ impl Nn {
 impl Dialect for Nn {
     fn effect(&self, kind: &str) -> Effect {
         kind.strip_prefix(PREFIX).and_then(layer).map_or(Effect::Opaque, |l| l.effect)
+    }
+
+    fn bears(&self, p: &Program, op: OpId) -> bool {
+        Mapping::rests_on(p, op)
     }
 
     fn infer(&self, cx: &mut InferCx<'_>) -> Result<Types, InferError> {

@@ -245,6 +245,9 @@ impl Apply<'_> {
             if !self.p.is_alive(op) || self.p.op(op).sealed || self.effect(op) != Effect::Pure {
                 continue;
             }
+            if self.dialect.bears(self.p, op) {
+                continue;
+            }
             let operands: Vec<ValueId> = self.p.op(op).operands.iter().map(|o| o.value).collect();
             if self.p.remove_op(op) {
                 self.done.removed.push(op);

@@ -30,6 +30,8 @@ declare_rule! {
     /// ## Applies when
     /// 1. the op is pure, and so is everything nested in it: state reads and writes, random and unknown ops stay
     /// 2. all its results are without users, or used by ops that go as well
+    /// 3. the rest of the model means the same without it: the last layer of a NeuralNetwork that makes its arrays keep
+    ///    their ranks stays
     pub struct DeadCode = C 1 "dead-code";
     grade: BitExact, purpose: Clean,
 }
@@ -65,7 +67,8 @@ impl Sweep for DeadCode {
                     User::Op(user) => !dead[user],
                     User::Output(_) => true,
                 });
-                if !used && !o.sealed && effect(p, cx.dialect(), op) == Effect::Pure {
+                let goes = || effect(p, cx.dialect(), op) == Effect::Pure && !cx.dialect().bears(p, op);
+                if !used && !o.sealed && goes() {
                     dead.set(op, true);
                     order.push(op);
                 }

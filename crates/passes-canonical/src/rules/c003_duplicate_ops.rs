@@ -69,7 +69,13 @@ impl Sweep for DuplicateOps {
             let o = p.op(op);
             let pinned =
                 o.results.iter().chain(o.operands.iter().map(|x| &x.value)).any(|&v| p.value(v).pinned);
-            if o.sealed || pinned || !o.blocks.is_empty() || effect(p, cx.dialect(), op) != Effect::Pure {
+            let used = o.results.iter().any(|&r| p.use_count(r) > 0);
+            if o.sealed
+                || pinned
+                || !used
+                || !o.blocks.is_empty()
+                || effect(p, cx.dialect(), op) != Effect::Pure
+            {
                 continue;
             }
             let block = p.block_of(op);
