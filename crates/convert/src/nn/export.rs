@@ -297,13 +297,6 @@ impl Writer<'_, '_> {
             for inner in self.program.ops(block) {
                 network.push_field(LAYERS, &self.new_layer(inner)?);
             }
-            // As around them: nested networks have no inputs of their own to map.
-            for (name, number) in [("arrayInputShapeMapping", 5), ("imageInputShapeMapping", 6)] {
-                let mapping = self.program.attrs.iter().find(|(n, _)| **n == *name);
-                if mapping.and_then(|(_, a)| a.as_str()).is_some_and(|m| !m.starts_with("RANK5")) {
-                    network.push_varint_field(number, 1);
-                }
-            }
             content.push_field(number, &network);
         }
         rope.push_field(field.number(), &content);
