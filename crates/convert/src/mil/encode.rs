@@ -4,7 +4,7 @@ use anewrite_ir::{Dim, TensorType, Type};
 use anewrite_tensor::{DType, Payload, Tensor, TensorError};
 use bytes::Bytes;
 use coreml_proto::rope::Rope;
-use coreml_proto::wire::put_varint;
+use coreml_proto::wire::{WireType, put_tag, put_varint, tag_len, varint_len};
 
 use super::types::dtype_number;
 use super::value::form;
@@ -21,9 +21,22 @@ pub(super) enum Home<'a> {
 /// Appends a text field, which proto3 leaves out where it is empty.
 pub(super) fn push_text(rope: &mut Rope, number: u32, text: &str) {
     if !text.is_empty() {
-        rope.push_header(number, text.len() as u64);
-        rope.push_slice(text.as_bytes());
+        let mut field = Vec::with_capacity(text.len() + 8);
+        put_field(&mut field, number, text.as_bytes());
+        rope.push_slice(&field);
     }
+}
+
+/// Appends a length-delimited field.
+pub(super) fn put_field(bytes: &mut Vec<u8>, number: u32, content: &[u8]) {
+    put_tag(bytes, number, WireType::Len);
+    put_varint(bytes, content.len() as u64);
+    bytes.extend_from_slice(content);
+}
+
+fn put_number(bytes: &mut Vec<u8>, number: u32, value: u64) {
+    put_tag(bytes, number, WireType::Varint);
+    put_varint(bytes, value);
 }
 
 /// Appends bytes, as a range of the source where they lie in it.
@@ -40,120 +53,137 @@ fn offset_in(spec: &Bytes, part: &Bytes) -> Option<u64> {
 }
 
 /// A `NamedValueType`.
-pub(super) fn named(name: &str, ty: &Type) -> Result<Rope, ExportProblem> {
-    let mut rope = Rope::new();
-    push_text(&mut rope, 1, name);
-    rope.push_field(2, &value_type(ty)?);
-    Ok(rope)
+pub(super) fn named(name: &str, ty: &Type) -> Result<Vec<u8>, ExportProblem> {
+    let mut bytes = Vec::with_capacity(64);
+    if !name.is_empty() {
+        put_field(&mut bytes, 1, name.as_bytes());
+    }
+    put_field(&mut bytes, 2, &value_type(ty)?);
+    Ok(bytes)
 }
 
 /// A `ValueType`.
-pub(super) fn value_type(ty: &Type) -> Result<Rope, ExportProblem> {
-    let mut rope = Rope::new();
-    match ty {
-        Type::Tensor(t) => rope.push_field(1, &tensor_type(t)?),
+fn value_type(ty: &Type) -> Result<Vec<u8>, ExportProblem> {
+    let mut inner = Vec::new();
+    let number = match ty {
+        Type::Tensor(t) => {
+            inner = tensor_type(t)?;
+            1
+        }
         Type::List { element, length } => {
-            let mut list = Rope::new();
-            list.push_field(1, &value_type(&Type::Tensor(element.clone()))?);
-            list.push_field(2, &dimension(length.map_or(Dim::Unknown, Dim::Known)));
-            rope.push_field(2, &list);
+            put_field(&mut inner, 1, &value_type(&Type::Tensor(element.clone()))?);
+            put_field(&mut inner, 2, &dimension(length.map_or(Dim::Unknown, Dim::Known)));
+            2
         }
         Type::Tuple(types) => {
-            let mut tuple = Rope::new();
             for t in types {
-                tuple.push_field(1, &value_type(t)?);
+                put_field(&mut inner, 1, &value_type(t)?);
             }
-            rope.push_field(3, &tuple);
+            3
         }
         Type::Dict { key, value } => {
-            let mut dict = Rope::new();
-            dict.push_field(1, &value_type(key)?);
-            dict.push_field(2, &value_type(value)?);
-            rope.push_field(4, &dict);
+            put_field(&mut inner, 1, &value_type(key)?);
+            put_field(&mut inner, 2, &value_type(value)?);
+            4
         }
         Type::State(t) => {
-            let mut state = Rope::new();
-            state.push_field(1, &value_type(&Type::Tensor(t.clone()))?);
-            rope.push_field(5, &state);
+            put_field(&mut inner, 1, &value_type(&Type::Tensor(t.clone()))?);
+            5
         }
         Type::Unknown => return Err(ExportProblem::UnknownType),
-    }
-    Ok(rope)
+    };
+    let mut bytes = Vec::with_capacity(inner.len() + 4);
+    put_field(&mut bytes, number, &inner);
+    Ok(bytes)
 }
 
-fn tensor_type(t: &TensorType) -> Result<Rope, ExportProblem> {
-    let mut rope = Rope::new();
-    rope.push_varint_field(1, dtype_number(t.dtype).ok_or(ExportProblem::UnknownType)?);
+fn tensor_type(t: &TensorType) -> Result<Vec<u8>, ExportProblem> {
+    let mut bytes = Vec::with_capacity(32);
+    put_number(&mut bytes, 1, dtype_number(t.dtype).ok_or(ExportProblem::UnknownType)?);
     match &t.shape {
         Some(shape) => {
             if !shape.is_empty() {
-                rope.push_varint_field(2, shape.len() as u64);
+                put_number(&mut bytes, 2, shape.len() as u64);
             }
             for &dim in shape {
-                rope.push_field(3, &dimension(dim));
+                put_field(&mut bytes, 3, &dimension(dim));
             }
         }
+        // One dim that stands for any number of them.
         None => {
-            let mut variadic = Rope::new();
-            variadic.push_varint_field(1, 1);
-            let mut dim = Rope::new();
-            dim.push_field(2, &variadic);
-            rope.push_varint_field(2, 1);
-            rope.push_field(3, &dim);
+            put_number(&mut bytes, 2, 1);
+            put_field(&mut bytes, 3, &[0x12, 2, 0x08, 1]);
         }
     }
-    Ok(rope)
+    Ok(bytes)
 }
 
-fn dimension(dim: Dim) -> Rope {
-    let (mut rope, mut inner) = (Rope::new(), Rope::new());
+fn dimension(dim: Dim) -> Vec<u8> {
+    let (mut bytes, mut inner) = (Vec::new(), Vec::new());
     match dim {
         Dim::Known(n) => {
             if n != 0 {
-                inner.push_varint_field(1, n);
+                put_number(&mut inner, 1, n);
             }
-            rope.push_field(1, &inner);
+            put_field(&mut bytes, 1, &inner);
         }
-        Dim::Unknown | Dim::Expr(_) => rope.push_field(2, &inner),
+        Dim::Unknown | Dim::Expr(_) => put_field(&mut bytes, 2, &inner),
     }
-    rope
+    bytes
 }
 
 /// A `Value` that holds a tensor.
 pub(super) fn value(spec: &Bytes, tensor: &Tensor, home: Home<'_>) -> Result<Rope, ExportProblem> {
     let ty = TensorType::fixed(tensor.dtype(), tensor.dims().iter().copied());
+    let mut bytes = Vec::with_capacity(64);
+    put_field(&mut bytes, 2, &value_type(&ty.into())?);
     let mut rope = Rope::new();
-    rope.push_field(2, &value_type(&ty.into())?);
     match home {
         Home::Message(form) => {
-            let mut immediate = Rope::new();
-            immediate.push_field(1, &tensor_value(spec, tensor, form)?);
-            rope.push_field(3, &immediate);
+            let form = form.unwrap_or_else(|| usual_form(tensor.dtype()));
+            let elements = elements(spec, tensor, form)?;
+            // Lengths from the inside out: the elements, their kind, the tensor in the immediate value.
+            let kind = field_len(form, elements.len());
+            put_header(&mut bytes, 3, field_len(1, kind));
+            put_header(&mut bytes, 1, kind);
+            put_header(&mut bytes, form, elements.len());
+            rope.push_slice(&bytes);
+            rope.push_rope(&elements);
         }
         Home::File(name, offset) => {
-            let mut blob = Rope::new();
-            push_text(&mut blob, 1, name);
+            let mut blob = Vec::with_capacity(name.len() + 16);
+            put_field(&mut blob, 1, name.as_bytes());
             if offset != 0 {
-                blob.push_varint_field(2, offset);
+                put_number(&mut blob, 2, offset);
             }
-            rope.push_field(5, &blob);
+            put_field(&mut bytes, 5, &blob);
+            rope.push_slice(&bytes);
         }
     }
     Ok(rope)
 }
 
+fn put_header(bytes: &mut Vec<u8>, number: u32, content: u64) {
+    put_tag(bytes, number, WireType::Len);
+    put_varint(bytes, content);
+}
+
+/// The length of a length-delimited field.
+fn field_len(number: u32, content: u64) -> u64 {
+    (tag_len(number) + varint_len(content)) as u64 + content
+}
+
 /// A `Value` that holds one text.
 pub(super) fn text_value(text: &str) -> Rope {
-    let (mut tensor, mut ty, mut rope) = (Rope::new(), Rope::new(), Rope::new());
-    tensor.push_varint_field(1, 2);
-    ty.push_field(1, &tensor);
-    rope.push_field(2, &ty);
-    let (mut strings, mut tensor, mut immediate) = (Rope::new(), Rope::new(), Rope::new());
-    strings.push_header(1, text.len() as u64);
-    strings.push_slice(text.as_bytes());
-    tensor.push_field(form::STRINGS, &strings);
-    immediate.push_field(1, &tensor);
-    rope.push_field(3, &immediate);
+    let mut inner = Vec::with_capacity(text.len() + 16);
+    put_field(&mut inner, 1, text.as_bytes());
+    for number in [form::STRINGS, 1, 3] {
+        let mut outer = Vec::with_capacity(inner.len() + 16);
+        put_field(&mut outer, number, &inner);
+        inner = outer;
+    }
+    let mut rope = Rope::new();
+    rope.push_slice(&[&[0x12, 4, 0x0a, 2, 0x08, 2], inner.as_slice()].concat());
     rope
 }
 
@@ -170,41 +200,39 @@ fn usual_form(dtype: DType) -> u32 {
     }
 }
 
-fn tensor_value(spec: &Bytes, tensor: &Tensor, asked: Option<u32>) -> Result<Rope, ExportProblem> {
-    let form = asked.unwrap_or_else(|| usual_form(tensor.dtype()));
+/// The content of the member of `TensorValue` that `form` names.
+fn elements(spec: &Bytes, tensor: &Tensor, form: u32) -> Result<Rope, ExportProblem> {
     let mut content = Rope::new();
-    if tensor.count() > 0 {
-        match form {
-            form::STRINGS => {
-                let unreadable = TensorError::Unreadable(tensor.dtype());
-                for text in tensor.strings().ok_or(unreadable)? {
-                    content.push_header(1, text.len() as u64);
-                    content.push_slice(text.as_bytes());
-                }
+    if tensor.count() == 0 {
+        return Ok(content);
+    }
+    match (form, tensor.payload()) {
+        (form::STRINGS, _) => {
+            let unreadable = TensorError::Unreadable(tensor.dtype());
+            let mut bytes = Vec::new();
+            for text in tensor.strings().ok_or(unreadable)? {
+                put_field(&mut bytes, 1, text.as_bytes());
             }
-            form::INTS | form::LONG_INTS | form::BOOLS => {
-                let packed = varints(tensor)?;
-                content.push_header(1, packed.len() as u64);
-                push_payload(&mut content, spec, &packed);
+            content.push_bytes(bytes);
+        }
+        (form::INTS | form::LONG_INTS | form::BOOLS, _) => {
+            let packed = varints(tensor)?;
+            content.push_header(1, packed.len() as u64);
+            push_payload(&mut content, spec, &packed);
+        }
+        (_, Payload::Chunks(chunks)) => {
+            content.push_header(1, chunks.iter().map(|c| c.len() as u64).sum());
+            for chunk in chunks.iter() {
+                push_payload(&mut content, spec, chunk);
             }
-            _ => match tensor.payload() {
-                Payload::Chunks(chunks) => {
-                    content.push_header(1, chunks.iter().map(|c| c.len() as u64).sum());
-                    for chunk in chunks.iter() {
-                        push_payload(&mut content, spec, chunk);
-                    }
-                }
-                _ => {
-                    let bytes = tensor.bytes()?;
-                    content.push_header(1, bytes.len() as u64);
-                    push_payload(&mut content, spec, &bytes);
-                }
-            },
+        }
+        _ => {
+            let bytes = tensor.bytes()?;
+            content.push_header(1, bytes.len() as u64);
+            push_payload(&mut content, spec, &bytes);
         }
     }
-    let mut rope = Rope::new();
-    rope.push_field(form, &content);
-    Ok(rope)
+    Ok(content)
 }
 
 fn varints(tensor: &Tensor) -> Result<Bytes, ExportProblem> {

@@ -293,9 +293,11 @@ impl<'w> Writer<'w, '_> {
             ConstOrigin::ConstOp { name: Some(op_name) } => op_name.clone(),
             _ => name.clone(),
         };
+        let mut head = Vec::with_capacity(96);
+        encode::put_field(&mut head, 1, b"const");
+        encode::put_field(&mut head, 3, &encode::named(&name, self.program.ty(value))?);
         let mut message = Rope::new();
-        push_text(&mut message, 1, "const");
-        message.push_field(3, &encode::named(&name, self.program.ty(value))?);
+        message.push_slice(&head);
         message.push_field(5, &entry("name", &encode::text_value(&op_name)));
         let val = self.new_value(value, data)?;
         message.push_field(5, &entry("val", &val));

@@ -159,7 +159,7 @@ impl Writer<'_, '_> {
         let whole = |ty: &Span| Ok::<_, ExportProblem>(value_type(spec, ty.clone(), Depth::default())?.whole);
         let is_whole = self.sheet.anew && view.plain && view.ty.as_ref().map_or(Ok(false), whole)?;
         if is_whole {
-            field.push_field(number, &encode::named(&name, self.program.ty(value))?);
+            field.push_bytes_field(number, encode::named(&name, self.program.ty(value))?);
             self.sheet.replace(view.field.clone(), field);
         } else if *name != *old
             && let Some((at, _)) = &view.name
@@ -233,7 +233,7 @@ impl Writer<'_, '_> {
         edits.replace(view.kind_field.clone(), kind);
         if let Some(output) = view.outputs.first() {
             let mut field = Rope::new();
-            field.push_field(3, &encode::named(&self.name(value), self.program.ty(value))?);
+            field.push_bytes_field(3, encode::named(&self.name(value), self.program.ty(value))?);
             edits.replace(output.field.clone(), field);
         }
         for attribute in &view.attributes {
@@ -294,12 +294,12 @@ impl Writer<'_, '_> {
             message.push_field(2, &entry(param, argument));
         }
         for &result in &now.results {
-            message.push_field(3, &encode::named(&self.name(result), program.ty(result))?);
+            message.push_bytes_field(3, encode::named(&self.name(result), program.ty(result))?);
         }
         for &block in &now.blocks {
             let mut content = Rope::new();
             for &arg in &program.block(block).args {
-                content.push_field(1, &encode::named(&self.name(arg), program.ty(arg))?);
+                content.push_bytes_field(1, encode::named(&self.name(arg), program.ty(arg))?);
             }
             // Ops first: a constant among the outputs gets its name with them.
             let operations = self.new_block(block)?;
