@@ -1,9 +1,12 @@
 //! ML Programs.
 
+mod attr;
 mod encode;
 mod export;
+mod export_interface;
 mod export_op;
 mod import;
+mod import_op;
 mod names;
 mod source;
 mod types;

@@ -8,6 +8,7 @@ use anewrite_tensor::{DType, Payload, Tensor};
 use bytes::{BufMut, Bytes, BytesMut};
 use coreml_proto::wire::{Fields, Value, read_varint};
 use prost_reflect::{FieldDescriptor, Kind, MessageDescriptor};
+use rustc_hash::FxHashSet;
 
 use crate::error::{At, Read};
 use crate::read::{Depth, Span, text};
@@ -199,7 +200,7 @@ impl Reader<'_> {
         found: &[(FieldDescriptor, Value, Span)],
         depth: Depth,
     ) -> Read<Attr> {
-        let mut entries: Vec<(Str, Attr)> = Vec::new();
+        let (mut entries, mut seen) = (Vec::new(), FxHashSet::default());
         let Kind::Message(entry) = descriptor.kind() else { return Ok(Attr::Message(entries)) };
         for (_, value, _) in found {
             let Value::Bytes(range) = value else {
@@ -210,7 +211,7 @@ impl Reader<'_> {
             let mut fields = fields.into_iter();
             match (fields.next(), fields.next()) {
                 (Some((key, Attr::Text(name))), Some((_, value)))
-                    if &*key == "key" && !entries.iter().any(|(n, _)| *n == name) =>
+                    if &*key == "key" && seen.insert(name.clone()) =>
                 {
                     entries.push((name, value));
                 }

@@ -5,6 +5,7 @@
 
 mod encode;
 mod export;
+mod header;
 mod import;
 mod message;
 mod source;
@@ -13,7 +14,8 @@ mod usage;
 mod view;
 
 pub(crate) use export::export;
-pub(crate) use import::{NetworkKind, import};
+pub(crate) use header::NetworkKind;
+pub(crate) use import::import;
 pub(crate) use source::NetworkSource;
 
 /// The parameter of the blobs that a layer reads.

@@ -6,9 +6,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anewrite_convert::{Document, WeightSource, import_spec};
+use anewrite_ir::{BlockId, Const, ConstOrigin, OpId, Program, ValueId};
+use anewrite_tensor::Tensor;
 use bytes::Bytes;
 use coreml_package::{BlobFile, OpenError, Source};
+use coreml_proto::mil::{Operation, value};
 use coreml_proto::wire::{Fields, Value};
+use prost::Message;
 
 /// Real models, and those that make_models.py made.
 pub(crate) fn models() -> Vec<PathBuf> {
@@ -147,7 +151,7 @@ fn block(bytes: &[u8], range: Range<usize>, out: &mut Vec<Found>) {
                     2 => argument(bytes, entry_value(bytes, &r), out),
                     3 => out.push(Found::new("output", r)),
                     4 => block(bytes, r, out),
-                    5 => value(bytes, entry_value(bytes, &r), out),
+                    5 => value_message(bytes, entry_value(bytes, &r), out),
                     _ => {}
                 }
             }
@@ -161,13 +165,13 @@ fn argument(bytes: &[u8], range: Range<usize>, out: &mut Vec<Found>) {
         out.push(Found::new("binding", binding.clone()));
         for (number, r) in children(bytes, &binding) {
             if number == 2 {
-                value(bytes, r, out);
+                value_message(bytes, r, out);
             }
         }
     }
 }
 
-fn value(bytes: &[u8], range: Range<usize>, out: &mut Vec<Found>) {
+fn value_message(bytes: &[u8], range: Range<usize>, out: &mut Vec<Found>) {
     out.push(Found::new("value", range.clone()));
     for (number, r) in children(bytes, &range) {
         if number == 2 {
@@ -200,4 +204,34 @@ fn layer(bytes: &[u8], range: Range<usize>, out: &mut Vec<Found>) {
             }
         }
     }
+}
+
+/// a = relu(x), b = mul(a, k1), c = add(b, k2), d = tanh(c); each constant stands before its user.
+pub(crate) fn chain() -> Document {
+    read(include_bytes!("../../../../testdata/convert/chain.mlmodel").as_slice())
+}
+
+pub(crate) fn op_giving(p: &Program, name: &str) -> OpId {
+    p.all_ops().find(|&op| p.op(op).results.iter().any(|&r| &*p.value(r).name == name)).unwrap()
+}
+
+pub(crate) fn const_named(p: &Program, name: &str) -> ValueId {
+    p.values().find(|(v, value)| p.constant(*v).is_some() && &*value.name == name).unwrap().0
+}
+
+pub(crate) fn new_const(p: &mut Program, block: BlockId, name: &str, tensor: Tensor) -> ValueId {
+    p.add_const(block, name, Const { tensor, origin: ConstOrigin::New, sealed: false })
+}
+
+/// Offsets of blobs, in order of the ops that name them, the blobs that are old first.
+pub(crate) fn offsets(spec: &[u8]) -> Vec<u64> {
+    let mut all = Vec::new();
+    for op in ops(spec) {
+        let op = Operation::decode(op).unwrap();
+        if let Some(value::Value::BlobFileValue(b)) = op.attributes.get("val").and_then(|v| v.value.clone()) {
+            all.push(b.offset);
+        }
+    }
+    all.sort_unstable();
+    all
 }
