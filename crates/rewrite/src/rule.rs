@@ -136,14 +136,19 @@ pub trait Rule: Sync {
     /// Code, grade, purpose and page.
     fn info(&self) -> &'static RuleInfo;
 
-    /// The ops it looks for; its root is the op that the new ones stand before.
-    fn pattern(&self) -> Pattern;
+    /// The ops it looks for; its root is the op that the new ones stand before. A rule with a sweep has none.
+    fn pattern(&self) -> Pattern {
+        Pattern::any()
+    }
 
     /// Checks the conditions and builds the replacement.
     ///
     /// # Errors
     /// The first condition that fails, with the value that fails it.
-    fn rewrite(&self, m: &Match<'_>, patch: &mut PatchBuilder<'_>) -> Result<(), Miss>;
+    fn rewrite(&self, m: &Match<'_>, patch: &mut PatchBuilder<'_>) -> Result<(), Miss> {
+        let _ = (m, patch);
+        Err(Miss::new("the rule looks at the whole program at once"))
+    }
 
     /// A rule that looks at the whole program at once gives its sweep here and is not matched op by op.
     fn sweep(&self) -> Option<&dyn Sweep> {

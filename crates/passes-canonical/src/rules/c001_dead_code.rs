@@ -1,9 +1,7 @@
 //! C001: ops that nothing uses.
 
 use anewrite_ir::{Effect, OpId, Side, User};
-use anewrite_rewrite::{
-    Match, Miss, PatchBuilder, Pattern, Rule, RuleInfo, Sweep, SweepCx, declare_rule, effect,
-};
+use anewrite_rewrite::{Miss, Rule, RuleInfo, Sweep, SweepCx, declare_rule, effect};
 
 declare_rule! {
     /// ## What it does
@@ -39,14 +37,6 @@ declare_rule! {
 impl Rule for DeadCode {
     fn info(&self) -> &'static RuleInfo {
         &INFO
-    }
-
-    fn pattern(&self) -> Pattern {
-        Pattern::any()
-    }
-
-    fn rewrite(&self, _: &Match<'_>, _: &mut PatchBuilder<'_>) -> Result<(), Miss> {
-        Err(Miss::new("it looks at the whole program at once"))
     }
 
     fn sweep(&self) -> Option<&dyn Sweep> {

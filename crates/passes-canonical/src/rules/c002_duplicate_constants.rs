@@ -3,7 +3,7 @@
 use std::hash::{Hash, Hasher};
 
 use anewrite_ir::{Binding, BlockId, Const, ConstOrigin, DialectId, Program, Side, ValueId};
-use anewrite_rewrite::{Match, Miss, PatchBuilder, Pattern, Rule, RuleInfo, Sweep, SweepCx, declare_rule};
+use anewrite_rewrite::{Rule, RuleInfo, Sweep, SweepCx, declare_rule};
 use anewrite_tensor::{DType, Payload, Tensor};
 use rustc_hash::{FxHashMap, FxHasher};
 
@@ -44,14 +44,6 @@ declare_rule! {
 impl Rule for DuplicateConstants {
     fn info(&self) -> &'static RuleInfo {
         &INFO
-    }
-
-    fn pattern(&self) -> Pattern {
-        Pattern::any()
-    }
-
-    fn rewrite(&self, _: &Match<'_>, _: &mut PatchBuilder<'_>) -> Result<(), Miss> {
-        Err(Miss::new("it looks at the whole program at once"))
     }
 
     fn sweep(&self) -> Option<&dyn Sweep> {

@@ -3,9 +3,7 @@
 use std::hash::{Hash, Hasher};
 
 use anewrite_ir::{Attr, BlockId, Effect, OpId, Program, Side, ValueId};
-use anewrite_rewrite::{
-    Match, Miss, PatchBuilder, Pattern, Rule, RuleInfo, Sweep, SweepCx, declare_rule, effect,
-};
+use anewrite_rewrite::{Miss, Rule, RuleInfo, Sweep, SweepCx, declare_rule, effect};
 use rustc_hash::{FxHashMap, FxHasher};
 
 declare_rule! {
@@ -44,14 +42,6 @@ declare_rule! {
 impl Rule for DuplicateOps {
     fn info(&self) -> &'static RuleInfo {
         &INFO
-    }
-
-    fn pattern(&self) -> Pattern {
-        Pattern::any()
-    }
-
-    fn rewrite(&self, _: &Match<'_>, _: &mut PatchBuilder<'_>) -> Result<(), Miss> {
-        Err(Miss::new("it looks at the whole program at once"))
     }
 
     fn sweep(&self) -> Option<&dyn Sweep> {

@@ -1,9 +1,7 @@
 //! C015: transposes that cancel across elementwise ops.
 
 use anewrite_ir::{BlockId, OpId, Program, Side, User, ValueId};
-use anewrite_rewrite::{
-    Match, Miss, PatchBuilder, PatchValue, Pattern, Rule, RuleInfo, Sweep, SweepCx, declare_rule,
-};
+use anewrite_rewrite::{Miss, PatchBuilder, PatchValue, Rule, RuleInfo, Sweep, SweepCx, declare_rule};
 use anewrite_tensor::{Payload, Tensor};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -52,14 +50,6 @@ const MAX_CONSTANT: u64 = 1 << 16;
 impl Rule for CancelTransposes {
     fn info(&self) -> &'static RuleInfo {
         &INFO
-    }
-
-    fn pattern(&self) -> Pattern {
-        Pattern::any()
-    }
-
-    fn rewrite(&self, _: &Match<'_>, _: &mut PatchBuilder<'_>) -> Result<(), Miss> {
-        Err(Miss::new("it looks at whole groups of ops at once"))
     }
 
     fn sweep(&self) -> Option<&dyn Sweep> {
