@@ -1,6 +1,7 @@
 //! Whole models on disk, valid under coremltools' strict loader.
 
 mod blobs;
+mod chains;
 mod large;
 mod mix;
 mod network;
@@ -8,6 +9,7 @@ mod package;
 mod program;
 mod random;
 
+pub use chains::{Chain, chain_program};
 pub use large::large_program;
 pub use mix::mixed_program;
 pub use network::large_network;

@@ -101,6 +101,12 @@ impl Builder {
         self.typed_op(kind, args, shape, DataType::Float16)
     }
 
+    /// A cast to 32 bits.
+    pub(super) fn widened(&mut self, x: &Tensor) -> io::Result<Tensor> {
+        let args = [("x", Arg::Of(x)), ("dtype", Arg::Text("fp32"))];
+        self.typed_op("cast", &args, &x.shape, DataType::Float32)
+    }
+
     fn typed_op(
         &mut self,
         kind: &str,
@@ -163,8 +169,7 @@ impl Builder {
 
     /// Casts the result to 32 bits, and writes the package.
     pub(super) fn finish(mut self, path: &Path, result: &Tensor) -> io::Result<()> {
-        let args = [("x", Arg::Of(result)), ("dtype", Arg::Text("fp32"))];
-        let output = self.typed_op("cast", &args, &result.shape, DataType::Float32)?;
+        let output = self.widened(result)?;
         let inputs = self.inputs.iter().map(|input| {
             let shape = match input.r#type.as_ref().and_then(|ty| ty.r#type.as_ref()) {
                 Some(coreml_proto::spec::feature_type::Type::MultiArrayType(array)) => &array.shape[..],
