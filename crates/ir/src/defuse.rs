@@ -41,6 +41,8 @@ pub(crate) struct DefUse {
     ops: Side<OpId, Option<NodeIndex>>,
     outputs: Side<BlockId, Option<NodeIndex>>,
     counts: Side<ValueId, u32>,
+    /// How many of the uses are outputs of blocks.
+    output_counts: Side<ValueId, u32>,
 }
 
 impl Default for DefUse {
@@ -51,6 +53,7 @@ impl Default for DefUse {
             ops: Side::new(None),
             outputs: Side::new(None),
             counts: Side::new(0),
+            output_counts: Side::new(0),
         }
     }
 }
@@ -88,6 +91,9 @@ impl DefUse {
 
     pub(crate) fn add_use(&mut self, value: ValueId, u: Use) {
         *self.counts.entry(value) += 1;
+        if matches!(u.user, User::Output(_)) {
+            *self.output_counts.entry(value) += 1;
+        }
         if let Some(from) = self.values[value] {
             let to = self.user_node(u.user);
             self.graph.add_edge(from, to, u.slot);
@@ -97,6 +103,10 @@ impl DefUse {
     pub(crate) fn remove_use(&mut self, value: ValueId, u: Use) {
         let count = self.counts.entry(value);
         *count = count.saturating_sub(1);
+        if matches!(u.user, User::Output(_)) {
+            let count = self.output_counts.entry(value);
+            *count = count.saturating_sub(1);
+        }
         if self.values[value].is_none() {
             return;
         }
@@ -113,16 +123,24 @@ impl DefUse {
         self.counts[value] as usize
     }
 
+    /// How many of the uses are outputs of blocks.
+    pub(crate) fn output_count(&self, value: ValueId) -> usize {
+        self.output_counts[value] as usize
+    }
+
     /// Uses sorted by user and slot, so that no order of insertion shows through. Empty for constants.
     pub(crate) fn uses(&self, value: ValueId) -> SmallVec<[Use; 4]> {
-        let mut out = SmallVec::new();
-        let Some(node) = self.values[value] else { return out };
-        for e in self.graph.edges_directed(node, Outgoing) {
-            if let Some(Node::User(user)) = self.graph.node_weight(e.target()) {
-                out.push(Use { user: *user, slot: *e.weight() });
-            }
-        }
+        let mut out: SmallVec<[Use; 4]> = self.uses_unsorted(value).collect();
         out.sort_unstable();
         out
+    }
+
+    /// Uses in any order, found as they are asked for.
+    pub(crate) fn uses_unsorted(&self, value: ValueId) -> impl Iterator<Item = Use> + '_ {
+        let edges = self.values[value].map(|node| self.graph.edges_directed(node, Outgoing));
+        edges.into_iter().flatten().filter_map(|e| match self.graph.node_weight(e.target()) {
+            Some(Node::User(user)) => Some(Use { user: *user, slot: *e.weight() }),
+            _ => None,
+        })
     }
 }

@@ -260,6 +260,12 @@ impl Program {
         self.edges.uses(id)
     }
 
+    /// The same in no order, and found one by one: for questions that the first few can answer. A value may have as
+    /// many uses as there are ops.
+    pub fn uses_unsorted(&self, id: ValueId) -> impl Iterator<Item = Use> + '_ {
+        self.edges.uses_unsorted(id)
+    }
+
     /// Number of uses of a value, constants included.
     pub fn use_count(&self, id: ValueId) -> usize {
         self.edges.count(id)
@@ -267,7 +273,7 @@ impl Program {
 
     /// Whether the value is an output of some block.
     pub fn is_output(&self, id: ValueId) -> bool {
-        self.uses(id).iter().any(|u| matches!(u.user, crate::User::Output(_)))
+        self.edges.output_count(id) > 0
     }
 
     /// Whether `inner` is `outer` or nested in it, at any depth.

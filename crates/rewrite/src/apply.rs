@@ -5,7 +5,7 @@ use anewrite_ir::{
     BlockId, Const, ConstOrigin, Def, Dialect, DialectId, Effect, NewOp, OpId, Place, Program, Str, Type,
     User, ValueId,
 };
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::matching::Miss;
 use crate::patch::{Patch, PatchValue};
@@ -27,9 +27,29 @@ pub(crate) fn apply(
     dialect: &dyn Dialect,
     patch: &Patch,
 ) -> Result<Applied, Miss> {
-    let mut a = Apply { p, facts, dialect, patch, map: FxHashMap::default(), done: Applied::default() };
+    let mut a = Apply {
+        p,
+        facts,
+        dialect,
+        patch,
+        map: FxHashMap::default(),
+        replaces: patch.replaced.iter().rev().map(|&(old, new)| (new.0, old)).collect(),
+        goes: patch.replaced.iter().map(|&(old, _)| old).collect(),
+        made: FxHashSet::default(),
+        named: FxHashSet::default(),
+        done: Applied::default(),
+    };
     a.run()?;
     Ok(a.done)
+}
+
+/// What stands for a replaced value.
+struct Heir {
+    value: ValueId,
+    /// Whether it takes the replaced value's name: the patch made it, and it has no name of another's yet.
+    takes_name: bool,
+    /// Outputs of functions that the replaced value was.
+    outputs: usize,
 }
 
 struct Apply<'a> {
@@ -37,7 +57,16 @@ struct Apply<'a> {
     facts: &'a mut Facts,
     dialect: &'a dyn Dialect,
     patch: &'a Patch,
+    /// The program's values for those of the patch.
     map: FxHashMap<ValueId, ValueId>,
+    /// What each of the patch's values replaces; the first, where it replaces several.
+    replaces: FxHashMap<ValueId, ValueId>,
+    /// The values that are replaced.
+    goes: FxHashSet<ValueId>,
+    /// Values that the patch made.
+    made: FxHashSet<ValueId>,
+    /// Those of them that have taken the name of what they replace.
+    named: FxHashSet<ValueId>,
     done: Applied,
 }
 
@@ -52,8 +81,9 @@ impl Apply<'_> {
             let place = place.filter(|&op| self.p.is_alive(op));
             self.insert(inner, place.ok_or(Miss::new("the replacement has no place"))?)?;
         }
+        let mut heirs = Vec::with_capacity(patch.replaced.len());
         for &(old, new) in &patch.replaced {
-            self.redirect(old, new)?;
+            heirs.push(self.redirect(old, new)?);
         }
         for &(op, slot, value) in &patch.rebound {
             if !self.p.is_alive(op) || self.p.op(op).sealed || !self.p.dominates(value, op) {
@@ -67,8 +97,8 @@ impl Apply<'_> {
         for &op in patch.removed.iter().chain(&patch.matched) {
             self.bury(op);
         }
-        for &(old, new) in &patch.replaced {
-            self.pass_name(old, new)?;
+        for (&(old, _), heir) in patch.replaced.iter().zip(heirs) {
+            self.pass_name(old, heir)?;
         }
         Ok(())
     }
@@ -78,7 +108,7 @@ impl Apply<'_> {
         let body = &self.patch.body;
         let func = self.p.func_of(anchor);
         let o = body.op(inner);
-        let stem = match o.results.iter().find_map(|&r| self.replaces(r)) {
+        let stem = match o.results.iter().find_map(|r| self.replaces.get(r).copied()) {
             Some(old) => self.p.value(old).name.clone(),
             None => format!("{}_{}", self.base_name(anchor), o.kind.trim_start_matches("nn.")).into(),
         };
@@ -116,17 +146,13 @@ impl Apply<'_> {
         let facts = &self.patch.facts;
         self.facts.set(outer, facts.ty(&self.patch.body, inner).clone(), facts.ints(inner).cloned());
         self.done.made_values.push(outer);
-    }
-
-    fn replaces(&self, inner: ValueId) -> Option<ValueId> {
-        self.patch.replaced.iter().find(|(_, new)| new.0 == inner).map(|(old, _)| *old)
+        self.made.insert(outer);
     }
 
     /// The own name of the op that goes because of this result: it passes on, like the result's.
     fn heir_of(&self, inner: ValueId) -> Option<Str> {
-        let op = self.p.op(self.p.def_op(self.replaces(inner)?)?);
-        let goes = |r: &ValueId| self.patch.replaced.iter().any(|(old, _)| old == r);
-        op.name.clone().filter(|_| op.results.iter().all(goes))
+        let op = self.p.op(self.p.def_op(*self.replaces.get(&inner)?)?);
+        op.name.clone().filter(|_| op.results.iter().all(|r| self.goes.contains(r)))
     }
 
     fn base_name(&self, anchor: OpId) -> Str {
@@ -157,25 +183,38 @@ impl Apply<'_> {
     }
 
     /// Makes the users of `old` use what the patch has for it.
-    fn redirect(&mut self, old: ValueId, new: PatchValue) -> Result<(), Miss> {
+    fn redirect(&mut self, old: ValueId, new: PatchValue) -> Result<Heir, Miss> {
         if let (false, Some(op)) = (self.map.contains_key(&new.0), self.p.def_op(old)) {
             let name = self.p.value(old).name.clone();
             self.outer(new.0, op, &name)?;
         }
         let new = self.new_value(new)?;
+        let takes_name = self.made.contains(&new) && self.named.insert(new);
+        let mut heir = Heir { value: new, takes_name, outputs: 0 };
         for u in self.p.uses(old) {
             match u.user {
                 User::Op(op) if !self.p.dominates(new, op) => {
                     return Err(Miss::new("a user stands before the replacement"));
                 }
+                User::Op(op) if !takes_name && self.p.op(op).sealed => {
+                    return Err(Miss::new("a user carries fields that this build does not understand"));
+                }
                 User::Op(op) => {
                     self.p.set_operand(op, u.slot as usize, new);
                     self.done.touched.push(op);
                 }
-                User::Output(block) => self.p.set_output(block, u.slot as usize, new),
+                User::Output(block) => {
+                    heir.outputs += usize::from(self.is_interface(block));
+                    self.p.set_output(block, u.slot as usize, new);
+                }
             }
         }
-        Ok(())
+        Ok(heir)
+    }
+
+    /// Whether a block's outputs are those of a function, which go by their names.
+    fn is_interface(&self, block: BlockId) -> bool {
+        self.p.block(block).parent.is_none()
     }
 
     fn new_value(&self, new: PatchValue) -> Result<ValueId, Miss> {
@@ -183,12 +222,10 @@ impl Apply<'_> {
     }
 
     /// Gives the replacement the name of what it replaces: outputs keep their names, and users their bytes.
-    fn pass_name(&mut self, old: ValueId, new: PatchValue) -> Result<(), Miss> {
-        let new = self.new_value(new)?;
-        let name = self.p.value(old).name.clone();
-        let made_here = self.done.made_values.contains(&new);
-        if !made_here {
-            return self.keep_output_name(new, &name);
+    fn pass_name(&mut self, old: ValueId, heir: Heir) -> Result<(), Miss> {
+        let (new, name) = (heir.value, self.p.value(old).name.clone());
+        if !heir.takes_name {
+            return self.keep_output_name(&heir, &name);
         }
         let func = self.p.block(self.p.value_block(new)).func;
         if self.p.def_op(old).is_some_and(|op| self.p.is_alive(op)) {
@@ -202,22 +239,17 @@ impl Apply<'_> {
         Ok(())
     }
 
-    /// A value of the program that now stands for an output must take the output's name.
-    fn keep_output_name(&mut self, new: ValueId, name: &str) -> Result<(), Miss> {
-        let users = self.p.uses(new);
-        let is_interface = |b: BlockId| self.p.block(b).parent.is_none();
-        let outputs = users.iter().filter(|u| matches!(u.user, User::Output(b) if is_interface(b))).count();
-        let users_sealed = users.iter().any(|u| matches!(u.user, User::Op(op) if self.p.op(op).sealed));
-        if outputs == 0 {
-            return match users_sealed {
-                true => Err(Miss::new("a user carries fields that this build does not understand")),
-                false => Ok(()),
-            };
-        }
-        if &*self.p.value(new).name == name {
+    /// A value that has its own name and now stands for outputs of another name must take that one; what is an output
+    /// under its own name cannot.
+    fn keep_output_name(&mut self, heir: &Heir, name: &str) -> Result<(), Miss> {
+        let new = heir.value;
+        if heir.outputs == 0 || &*self.p.value(new).name == name {
             return Ok(());
         }
-        if outputs > 1
+        let users = self.p.uses(new);
+        let all = users.iter().filter(|u| matches!(u.user, User::Output(b) if self.is_interface(b))).count();
+        if all > heir.outputs
+            || self.named.contains(&new)
             || self.p.def_op(new).is_none()
             || self.sealed_neighbour(new)
             || self.p.value(new).pinned
@@ -234,8 +266,8 @@ impl Apply<'_> {
     }
 
     fn sealed_neighbour(&self, value: ValueId) -> bool {
-        let sealed = |u: &anewrite_ir::Use| matches!(u.user, User::Op(op) if self.p.op(op).sealed);
-        self.p.def_op(value).is_some_and(|op| self.p.op(op).sealed) || self.p.uses(value).iter().any(sealed)
+        let sealed = |u: anewrite_ir::Use| matches!(u.user, User::Op(op) if self.p.op(op).sealed);
+        self.p.def_op(value).is_some_and(|op| self.p.op(op).sealed) || self.p.uses_unsorted(value).any(sealed)
     }
 
     /// Removes an op without users, and then those that only it used.

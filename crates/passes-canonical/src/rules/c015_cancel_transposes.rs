@@ -123,7 +123,7 @@ struct Plan<'a> {
     /// Transposes that undo `perm` behind the group.
     sinks: Vec<OpId>,
     /// Values of the group that others use.
-    seen_outside: Vec<ValueId>,
+    seen_outside: FxHashSet<ValueId>,
     /// Computed operands that need a transpose in front of the group.
     foreign: FxHashSet<ValueId>,
 }
@@ -155,7 +155,7 @@ impl<'a> Plan<'a> {
             perm: perm.to_vec(),
             sources: FxHashSet::default(),
             sinks: Vec::new(),
-            seen_outside: Vec::new(),
+            seen_outside: FxHashSet::default(),
             foreign: FxHashSet::default(),
         };
         let undo = inverse(perm);
@@ -196,7 +196,7 @@ impl<'a> Plan<'a> {
                 }
             }
             if outside {
-                plan.seen_outside.push(result);
+                plan.seen_outside.insert(result);
             }
         }
         Some(plan)
@@ -206,8 +206,8 @@ impl<'a> Plan<'a> {
     fn gain(&self, p: &Program) -> i64 {
         let group: FxHashSet<OpId> = self.group.iter().copied().collect();
         let only_here = |op: &&OpId| {
-            let users = p.op(**op).results.iter().flat_map(|&r| p.uses(r));
-            users.into_iter().all(|u| matches!(u.user, User::Op(user) if group.contains(&user)))
+            let mut users = p.op(**op).results.iter().flat_map(|&r| p.uses_unsorted(r));
+            users.all(|u| matches!(u.user, User::Op(user) if group.contains(&user)))
         };
         let gone = self.sources.iter().filter(only_here).count() + self.sinks.len();
         gone as i64 - (self.seen_outside.len() + self.foreign.len()) as i64
