@@ -1,11 +1,11 @@
 //! C002: one constant for all that hold the same bits.
 
-use std::hash::{Hash, Hasher};
-
 use anewrite_ir::{Binding, BlockId, Const, ConstOrigin, DialectId, Program, Side, ValueId};
 use anewrite_rewrite::{Rule, RuleInfo, Sweep, SweepCx, declare_rule};
-use anewrite_tensor::{DType, Payload, Tensor};
-use rustc_hash::{FxHashMap, FxHasher};
+use anewrite_tensor::{DType, Tensor};
+use rustc_hash::FxHashMap;
+
+use super::content::{digest, fingerprint};
 
 declare_rule! {
     /// ## What it does
@@ -59,7 +59,7 @@ impl Sweep for DuplicateConstants {
         }
         for (_, f) in p.functions() {
             let alike = alike(p, f.body);
-            let mut first: FxHashMap<u64, Vec<ValueId>> = FxHashMap::default();
+            let mut known = Known::default();
             let mut same_as: Side<ValueId, Option<ValueId>> = Side::new(None);
             let mut seen: Side<ValueId, bool> = Side::new(false);
             let mut rebinds = Vec::new();
@@ -74,16 +74,8 @@ impl Sweep for DuplicateConstants {
                         && alike.get(&(c.tensor.dtype(), c.tensor.dims())).is_some_and(|&n| n > 1)
                     {
                         seen.set(x.value, true);
-                        let twins = first.entry(fingerprint(&c.tensor)).or_default();
-                        let twin = twins
-                            .iter()
-                            .copied()
-                            .find(|&v| tensor(p, v).is_some_and(|t| t.same_bits(&c.tensor)));
-                        match twin {
-                            Some(v) => same_as.set(x.value, Some(v)),
-                            None if p.value_block(x.value) == f.body => twins.push(x.value),
-                            None => {}
-                        }
+                        let serves = p.value_block(x.value) == f.body;
+                        same_as.set(x.value, known.twin(p, x.value, &c.tensor, serves));
                     }
                     if let Some(v) = same_as[x.value].filter(|_| !o.sealed) {
                         rebinds.push((op, slot, v));
@@ -97,8 +89,43 @@ impl Sweep for DuplicateConstants {
     }
 }
 
+/// The first constant of each content.
+#[derive(Default)]
+struct Known {
+    /// By fingerprint; none is read in full before a second of its fingerprint comes.
+    alone: FxHashMap<u64, Option<ValueId>>,
+    /// By digest: those whose fingerprint is not theirs alone.
+    read: FxHashMap<u64, Vec<ValueId>>,
+}
+
+impl Known {
+    /// An earlier constant with the same bits. Where there is none, this one serves those that come, if it may.
+    fn twin(&mut self, p: &Program, value: ValueId, t: &Tensor, serves: bool) -> Option<ValueId> {
+        let look = fingerprint(t);
+        match self.alone.get_mut(&look) {
+            None => {
+                if serves {
+                    self.alone.insert(look, Some(value));
+                }
+                return None;
+            }
+            Some(alone) => {
+                if let Some((first, known)) = alone.take().and_then(|v| Some((v, tensor(p, v)?))) {
+                    self.read.entry(digest(known)).or_default().push(first);
+                }
+            }
+        }
+        let alike = self.read.entry(digest(t)).or_default();
+        let twin = alike.iter().copied().find(|&v| tensor(p, v).is_some_and(|known| known.same_bits(t)));
+        if twin.is_none() && serves {
+            alike.push(value);
+        }
+        twin
+    }
+}
+
 /// Smaller constants are left alone; coremltools draws the line at the same number.
-const MIN_ELEMENTS: u64 = 100;
+pub(super) const MIN_ELEMENTS: u64 = 100;
 
 fn mergeable(c: &Const) -> bool {
     !c.sealed && !matches!(c.origin, ConstOrigin::InPlace) && c.tensor.count() >= MIN_ELEMENTS
@@ -121,26 +148,4 @@ fn alike(p: &Program, body: BlockId) -> FxHashMap<(DType, &[u64]), u32> {
 
 fn tensor(p: &Program, value: ValueId) -> Option<&Tensor> {
     p.constant(value).map(|c| &c.tensor)
-}
-
-/// Bytes of a large payload that the fingerprint reads, spread over it: two weights that differ are hardly ever
-/// read in full, and a model of gigabytes is not read to find that it has no twins.
-const SAMPLE: usize = 64;
-const SAMPLES: usize = 4;
-
-fn fingerprint(t: &Tensor) -> u64 {
-    let mut h = FxHasher::default();
-    t.dtype().hash(&mut h);
-    t.dims().hash(&mut h);
-    match t.payload() {
-        Payload::Strings(s) => s.hash(&mut h),
-        Payload::Bytes(b) if b.len() > SAMPLE * SAMPLES * 2 => {
-            let step = b.len() / SAMPLES;
-            for i in 0..SAMPLES {
-                b.get(i * step..i * step + SAMPLE).hash(&mut h);
-            }
-        }
-        _ => t.bytes().ok().hash(&mut h),
-    }
-    h.finish()
 }

@@ -2,9 +2,13 @@
 
 use std::hash::{Hash, Hasher};
 
-use anewrite_ir::{Attr, BlockId, Effect, OpId, Program, Side, ValueId};
+use anewrite_ir::{BlockId, DialectId, Effect, OpId, Program, Side, ValueId};
 use anewrite_rewrite::{Miss, Rule, RuleInfo, Sweep, SweepCx, declare_rule, effect};
+use anewrite_tensor::Tensor;
 use rustc_hash::{FxHashMap, FxHasher};
+
+use super::c002_duplicate_constants::MIN_ELEMENTS;
+use super::content::{self, hash_field};
 
 declare_rule! {
     /// ## What it does
@@ -32,7 +36,8 @@ declare_rule! {
     ///
     /// ## Applies when
     /// 1. both are pure and without nested blocks: random ops, state reads and unknown ops stay
-    /// 2. kind, attributes and operands agree, constants by being one value
+    /// 2. kind, attributes and operands agree; constants by being one value, or, below the 100 elements from which on
+    ///    C002 makes them one, by dtype, shape and bits (in ML Programs: weights of layers may be there to be trained)
     /// 3. both stand in one block
     /// 4. the later one's result is not an output of the model, which would lose its name
     pub struct DuplicateOps = C 3 "duplicate-ops";
@@ -103,26 +108,35 @@ fn fingerprint(p: &Program, op: OpId, block: BlockId, canonical: &Side<ValueId, 
     let mut h = FxHasher::default();
     (block, &o.kind, o.results.len(), o.attrs.len()).hash(&mut h);
     for x in &o.operands {
-        (&x.param, resolve(x.value, canonical)).hash(&mut h);
+        x.param.hash(&mut h);
+        match small_constant(p, x.value) {
+            Some(t) => content::fingerprint(t).hash(&mut h),
+            None => resolve(x.value, canonical).hash(&mut h),
+        }
     }
     for (name, attr) in &o.attrs {
         name.hash(&mut h);
-        if let Attr::Int(n) = attr {
-            n.hash(&mut h);
-        }
+        hash_field(attr, &mut h);
     }
     h.finish()
 }
 
+/// A constant that is compared by what it holds. Weights of layers are not: they may be there to be trained apart.
+fn small_constant(p: &Program, value: ValueId) -> Option<&Tensor> {
+    let c = p.constant(value).filter(|_| p.dialect == DialectId::Mil)?;
+    (!c.sealed && c.tensor.count() < MIN_ELEMENTS).then_some(&c.tensor)
+}
+
 fn same(p: &Program, a: OpId, b: OpId, canonical: &Side<ValueId, Option<ValueId>>) -> bool {
     let (x, y) = (p.op(a), p.op(b));
+    let same_value = |x: ValueId, y: ValueId| match (small_constant(p, x), small_constant(p, y)) {
+        (Some(x), Some(y)) => x.same_bits(y),
+        _ => resolve(x, canonical) == resolve(y, canonical),
+    };
     p.block_of(a) == p.block_of(b)
         && x.kind == y.kind
         && x.attrs == y.attrs
         && x.results.len() == y.results.len()
         && x.operands.len() == y.operands.len()
-        && x.operands
-            .iter()
-            .zip(&y.operands)
-            .all(|(x, y)| x.param == y.param && resolve(x.value, canonical) == resolve(y.value, canonical))
+        && x.operands.iter().zip(&y.operands).all(|(x, y)| x.param == y.param && same_value(x.value, y.value))
 }

@@ -13,6 +13,7 @@ mod c014_compose_casts;
 mod c015_cancel_transposes;
 mod c020_known_integers;
 mod c021_fold_constants;
+mod content;
 mod elementwise;
 
 /// Every canonical rule.
