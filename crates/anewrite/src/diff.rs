@@ -51,8 +51,6 @@ pub fn diff(before: impl AsRef<Path>, after: impl AsRef<Path>) -> Result<Differe
 impl Difference {
     pub(crate) fn of(before: &Document, after: &Document) -> Difference {
         let options = DiffOptions { digest: true, ..DiffOptions::default() };
-        let find =
-            |d: &Document, path: &str| d.parts.iter().find(|p| p.path == path).map(|p| p.program.clone());
         let mut paths: Vec<&str> = before.parts.iter().map(|p| p.path.as_str()).collect();
         for p in &after.parts {
             if !paths.contains(&p.path.as_str()) {
@@ -60,9 +58,9 @@ impl Difference {
             }
         }
         let parts = paths.into_iter().map(|path| {
-            let (a, b) = (find(before, path), find(after, path));
-            let empty = Program::new(a.as_ref().or(b.as_ref()).map_or(DialectId::Mil, |p| p.dialect));
-            let program = compare(a.as_ref().unwrap_or(&empty), b.as_ref().unwrap_or(&empty), &options);
+            let (a, b) = (program_at(before, path), program_at(after, path));
+            let empty = Program::new(a.or(b).map_or(DialectId::Mil, |p| p.dialect));
+            let program = compare(a.unwrap_or(&empty), b.unwrap_or(&empty), &options);
             PartDifference { path: path.to_owned(), program }
         });
         Difference {
@@ -76,6 +74,10 @@ impl Difference {
     pub fn is_empty(&self) -> bool {
         self.facts.is_empty() && self.parts.iter().all(|p| p.program.is_empty())
     }
+}
+
+fn program_at<'a>(document: &'a Document, path: &str) -> Option<&'a Program> {
+    document.parts.iter().find(|p| p.path == path).map(|p| &p.program)
 }
 
 /// Interface and metadata as names and texts.

@@ -2,7 +2,7 @@
 
 use anewrite_ane::{Answer, Dims, Family, FamilySet, OpView, Operand, Target, Tensor, VALUE_LIMIT, Value};
 use anewrite_ir::infer::Facts;
-use anewrite_ir::{Attr, Dim, OpId, Opset, Program, Type, ValueId};
+use anewrite_ir::{Attr, OpId, Opset, Program, Type, ValueId};
 use anewrite_rewrite::{Comparison, Objective, Region};
 use anewrite_tensor::{DType, Tensor as Constant};
 
@@ -94,7 +94,7 @@ impl<'a> View<'a> {
         match self.facts.ty(self.program, value) {
             Type::Tensor(t) | Type::State(t) => Tensor {
                 dtype: Some(t.dtype),
-                dims: t.shape.as_ref().map(|s| s.iter().map(|d| known(*d)).collect::<Dims>()),
+                dims: t.shape.as_ref().map(|s| s.iter().map(|d| d.known()).collect::<Dims>()),
             },
             _ => Tensor { dtype: None, dims: None },
         }
@@ -104,10 +104,6 @@ impl<'a> View<'a> {
         self.program.constant(value).is_some()
             || self.program.def_op(value).is_some_and(|op| self.program.op(op).kind.starts_with("constexpr_"))
     }
-}
-
-fn known(d: Dim) -> Option<u64> {
-    d.known()
 }
 
 impl OpView for View<'_> {

@@ -1,8 +1,9 @@
 //! C015: transposes that cancel across elementwise ops.
 
-use anewrite_ir::{BlockId, OpId, Program, Side, User, ValueId};
+use anewrite_interp::fold;
+use anewrite_ir::{BlockId, OpId, Program, Side, TensorType, User, ValueId};
 use anewrite_rewrite::{Miss, PatchBuilder, PatchValue, Rule, RuleInfo, Sweep, SweepCx, declare_rule};
-use anewrite_tensor::{Payload, Tensor};
+use anewrite_tensor::Tensor;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::rules::elementwise::{data_params, is_elementwise};
@@ -292,25 +293,9 @@ fn inverse(perm: &[usize]) -> Vec<usize> {
 fn transposed(t: &Tensor, perm: &[usize]) -> Result<Tensor, Miss> {
     let mut dims = vec![1u64; perm.len() - t.rank()];
     dims.extend(t.dims());
-    let out_dims: Vec<u64> = perm.iter().map(|&i| dims[i]).collect();
-    let width = (t.dtype().bits() / 8) as usize;
-    let source = t.bytes()?;
-    let mut strides = vec![width; dims.len()];
-    for i in (0..dims.len().saturating_sub(1)).rev() {
-        strides[i] = strides[i + 1] * dims[i + 1] as usize;
-    }
-    let mut out = Vec::with_capacity(source.len());
-    let mut index = vec![0u64; dims.len()];
-    for _ in 0..t.count() {
-        let at: usize = perm.iter().zip(&index).map(|(&axis, &i)| strides[axis] * i as usize).sum();
-        out.extend_from_slice(source.get(at..at + width).unwrap_or_default());
-        for axis in (0..index.len()).rev() {
-            index[axis] += 1;
-            if index[axis] < out_dims[axis] {
-                break;
-            }
-            index[axis] = 0;
-        }
-    }
-    Ok(Tensor::new(t.dtype(), out_dims, Payload::from(out))?)
+    let ty = TensorType::fixed(t.dtype(), perm.iter().map(|&i| dims[i]));
+    let x = t.reshaped(dims)?;
+    let axes = Tensor::i32s(perm.iter().map(|&i| i as i32));
+    fold("transpose", &[("x", &x), ("perm", &axes)], &ty, MAX_CONSTANT * 8)
+        .map_err(|e| Miss::new(e.to_string()))
 }

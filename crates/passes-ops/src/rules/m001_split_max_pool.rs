@@ -93,7 +93,8 @@ impl Rule for SplitMaxPool {
 
 /// The stages of the chain, each with windows of at most `limit`.
 fn stages(axes: &[Axis], limit: i64) -> Vec<Vec<Axis>> {
-    let count = axes.iter().map(|a| (a.kernel - 1).div_ceil_by(limit - 1)).max().unwrap_or(1).max(1);
+    // ceil((kernel - 1) / (limit - 1)): a stage with a window of `limit` covers `limit - 1` more elements.
+    let count = axes.iter().map(|a| (a.kernel + limit - 3) / (limit - 1)).max().unwrap_or(1).max(1);
     let mut left: Vec<Axis> = axes.to_vec();
     let mut out = Vec::new();
     for i in 0..count {
@@ -110,16 +111,6 @@ fn stages(axes: &[Axis], limit: i64) -> Vec<Vec<Axis>> {
         out.push(stage);
     }
     out
-}
-
-trait DivCeil {
-    fn div_ceil_by(self, by: i64) -> i64;
-}
-
-impl DivCeil for i64 {
-    fn div_ceil_by(self, by: i64) -> i64 {
-        (self + by - 1) / by
-    }
 }
 
 #[cfg(test)]
