@@ -1,10 +1,8 @@
 //! The engine's knowledge as the driver's objective: the one place where the graph meets the tables.
 
-use anewrite_ane::{Answer, Dims, Family, FamilySet, OpView, Operand, Target, Tensor, VALUE_LIMIT, Value};
-use anewrite_ir::infer::Facts;
-use anewrite_ir::{Attr, OpId, Opset, Program, Type, ValueId};
+use anewrite_ane::{Answer, Family, FamilySet, Target};
+use anewrite_check::View;
 use anewrite_rewrite::{Comparison, Objective, Region};
-use anewrite_tensor::{DType, Tensor as Constant};
 
 /// What is good for one target.
 pub(crate) struct Engine {
@@ -76,111 +74,6 @@ impl Engine {
         }
         out
     }
-}
-
-/// One op of a program, as the tables look at it.
-pub(crate) struct View<'a> {
-    program: &'a Program,
-    facts: &'a Facts,
-    op: OpId,
-}
-
-impl<'a> View<'a> {
-    pub(crate) fn new(program: &'a Program, facts: &'a Facts, op: OpId) -> Self {
-        View { program, facts, op }
-    }
-
-    fn tensor(&self, value: ValueId) -> Tensor {
-        match self.facts.ty(self.program, value) {
-            Type::Tensor(t) | Type::State(t) => Tensor {
-                dtype: Some(t.dtype),
-                dims: t.shape.as_ref().map(|s| s.iter().map(|d| d.known()).collect::<Dims>()),
-            },
-            _ => Tensor { dtype: None, dims: None },
-        }
-    }
-
-    fn is_constant(&self, value: ValueId) -> bool {
-        self.program.constant(value).is_some()
-            || self.program.def_op(value).is_some_and(|op| self.program.op(op).kind.starts_with("constexpr_"))
-    }
-}
-
-impl OpView for View<'_> {
-    fn op(&self) -> &str {
-        &self.program.op(self.op).kind
-    }
-
-    fn opset(&self) -> Option<u32> {
-        let f = self.program.function(self.program.func_of(self.op));
-        Opset::from_name(&f.opset).map(|o| match o {
-            Opset::Ios15 => 15,
-            Opset::Ios16 => 16,
-            Opset::Ios17 => 17,
-            Opset::Ios18 => 18,
-            Opset::Ios26 => 26,
-        })
-    }
-
-    fn operands<'v>(&'v self, visit: &mut dyn FnMut(Operand<'v>)) {
-        let mut last: Option<(&str, usize)> = None;
-        for o in &self.program.op(self.op).operands {
-            let index = match last {
-                Some((name, n)) if name == &*o.param => n + 1,
-                _ => 0,
-            };
-            last = Some((&o.param, index));
-            visit(Operand {
-                name: &o.param,
-                index,
-                constant: self.is_constant(o.value),
-                tensor: self.tensor(o.value),
-            });
-        }
-    }
-
-    fn results(&self, visit: &mut dyn FnMut(Tensor)) {
-        self.program.op(self.op).results.iter().for_each(|&r| visit(self.tensor(r)));
-    }
-
-    fn value(&self, operand: &str) -> Option<Value> {
-        let op = self.program.op(self.op);
-        match op.arg(operand) {
-            Some(v) => constant_value(&self.program.constant(v)?.tensor),
-            None => attr_value(field(&op.attrs, operand)?),
-        }
-    }
-}
-
-/// A field of a layer by its dotted path.
-fn field<'a>(attrs: &'a anewrite_ir::Attrs, path: &str) -> Option<&'a Attr> {
-    let mut parts = path.split('.');
-    let first = parts.next()?;
-    let root = attrs.iter().find(|(n, _)| &**n == first).map(|(_, a)| a)?;
-    parts.try_fold(root, |a, name| a.field(name))
-}
-
-fn constant_value(t: &Constant) -> Option<Value> {
-    if t.count() > VALUE_LIMIT as u64 {
-        return None;
-    }
-    Some(match t.dtype() {
-        DType::String => Value::Text(t.scalar_str()?.to_owned()),
-        DType::Bool => Value::Bools(t.to_i64s().ok()?.into_iter().map(|b| b != 0).collect()),
-        d if d.is_float() => Value::Floats(t.to_f64s().ok()?.into()),
-        _ => Value::Ints(t.to_i64s().ok()?.into()),
-    })
-}
-
-fn attr_value(a: &Attr) -> Option<Value> {
-    Some(match a {
-        Attr::Bool(b) => Value::Bools(smallvec::smallvec![*b]),
-        Attr::Int(n) => Value::Ints(smallvec::smallvec![*n]),
-        Attr::Float(x) => Value::Floats(smallvec::smallvec![*x]),
-        Attr::Text(s) | Attr::Enum(s) => Value::Text(s.to_string()),
-        Attr::List(_) => Value::Ints(a.as_ints()?.into()),
-        Attr::Bytes(_) | Attr::Message(_) => return None,
-    })
 }
 
 /// The families that a model of this specification version can meet.

@@ -90,7 +90,7 @@ impl Mapping {
 
     /// The type that the lowering works on, from the type of a network's value: floats for what the engine keeps
     /// as floats, and `[1, C, H, W]` for `[1, 1, C, H, W]` under [`Mapping::Rank5`].
-    pub(crate) fn lowered(self, ty: &Type) -> Type {
+    pub fn lowered(self, ty: &Type) -> Type {
         let Type::Tensor(t) = ty else { return ty.clone() };
         let dtype = if t.dtype == DType::F64 { DType::F32 } else { t.dtype };
         let shape = t.shape.as_ref().map(|s| match self {

@@ -41,6 +41,11 @@ const TABLE: &[Row] = &[
     ),
     row("anewrite-ane", &[TENSOR], "what the engine runs is data, beside the graph and the rules"),
     row(
+        "anewrite-check",
+        &["anewrite-ane", IR, "anewrite-nn", TENSOR],
+        "a check looks at programs with the tables, and knows no rules, no files and no output",
+    ),
+    row(
         "anewrite-convert",
         &["coreml-proto", "coreml-package", IR, "anewrite-nn", TENSOR],
         "conversion alone sees both messages and graphs, and knows no rules",
@@ -54,6 +59,7 @@ const TABLE: &[Row] = &[
         "anewrite",
         &[
             "anewrite-ane",
+            "anewrite-check",
             "anewrite-convert",
             "anewrite-diff",
             "anewrite-interp",
