@@ -1,15 +1,38 @@
-//! The evaluator: what an op computes from constants.
+//! The evaluator: what programs compute, on any machine.
 //!
-//! [`fold`] covers the ops that only move elements, whatever their dtype, and the arithmetic of integers and truth
-//! values, both of which have one right answer. Arithmetic of floats is refused: its rounding belongs to the machine
-//! that runs the model.
+//! An [`Evaluator`] runs the functions of a program under one [`Arithmetic`]; [`evaluate`] computes one op; an
+//! [`Observer`] sees every value of a run. NeuralNetwork layers are evaluated as what they lower to, so there is one
+//! definition of each op and each layer.
+//!
+//! [`fold`] is for rewriting: it covers the ops that only move elements, whatever their dtype, and the arithmetic of
+//! integers and truth values, both of which have one right answer. Arithmetic of floats is refused there: its rounding
+//! belongs to the machine that runs the model.
 //!
 //! This crate must not know rules or files.
+#![allow(dead_code, unused_macros, unused_imports)]
 
+mod arithmetic;
+mod array;
+mod budget;
+mod call;
+mod control;
 mod error;
 mod fold;
+mod gemm;
 mod ints;
+mod kernel;
+mod layer;
+mod lifetimes;
 mod moves;
+mod ops;
+mod real;
+mod run;
+mod value;
 
-pub use error::FoldError;
+pub use arithmetic::{Arithmetic, Numerics};
+pub use array::{Array, Buffer, Data, Element};
+pub use error::{EvalError, FoldError};
 pub use fold::{Arg, fold};
+pub use kernel::evaluated;
+pub use run::{Evaluator, Observer, Options, Outputs, Step, evaluate};
+pub use value::{Dict, List, State, Value};

@@ -88,6 +88,31 @@ impl Mapping {
         ones(before).chain(array.iter().copied()).chain(ones(after)).collect()
     }
 
+    /// As [`Mapping::tensor_shape`], for extents that are all known.
+    pub fn tensor_dims(self, array: &[u64]) -> Vec<u64> {
+        if self == Mapping::Exact || array.len() >= 5 {
+            return array.to_vec();
+        }
+        let (before, after) = if array.len() == 1 { (2, 2) } else { (5 - array.len(), 0) };
+        let ones = |n| std::iter::repeat_n(1, n);
+        ones(before).chain(array.iter().copied()).chain(ones(after)).collect()
+    }
+
+    /// The extents that the lowering works on, from those of a network's value: `[1, C, H, W]` for `[1, 1, C, H, W]`
+    /// under [`Mapping::Rank5`].
+    ///
+    /// ```
+    /// use anewrite_nn::Mapping;
+    /// assert_eq!(Mapping::Rank5.lowered_dims(&[1, 1, 3, 8, 6]), [1, 3, 8, 6]);
+    /// assert_eq!(Mapping::Rank5.lowered_dims(&[7, 1, 3, 8, 6]), [7, 1, 3, 8, 6]);
+    /// ```
+    pub fn lowered_dims(self, tensor: &[u64]) -> Vec<u64> {
+        match self {
+            Mapping::Rank5 if tensor.len() == 5 && tensor.starts_with(&[1, 1]) => tensor[1..].to_vec(),
+            _ => tensor.to_vec(),
+        }
+    }
+
     /// The type that the lowering works on, from the type of a network's value: floats for what the engine keeps
     /// as floats, and `[1, C, H, W]` for `[1, 1, C, H, W]` under [`Mapping::Rank5`].
     pub fn lowered(self, ty: &Type) -> Type {

@@ -1,0 +1,5 @@
+//! Compressed weights.
+
+use crate::kernel::Table;
+
+pub(crate) const TABLE: Table = &[];

@@ -1,0 +1,5 @@
+//! Convolutions.
+
+use crate::kernel::Table;
+
+pub(crate) const TABLE: Table = &[];

@@ -1,0 +1,5 @@
+//! Products by equation.
+
+use crate::kernel::Table;
+
+pub(crate) const TABLE: Table = &[];

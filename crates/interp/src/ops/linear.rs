@@ -1,0 +1,5 @@
+//! Matrix products.
+
+use crate::kernel::Table;
+
+pub(crate) const TABLE: Table = &[];

@@ -1,0 +1,63 @@
+//! The ops, by family: each file has a table of its kernels.
+
+mod activation;
+mod attention;
+mod binary;
+mod classify;
+mod constexpr;
+mod conv;
+mod einsum;
+mod gather;
+mod linear;
+mod lists;
+mod make;
+mod movement;
+mod norm;
+mod order;
+mod pool;
+mod quantize;
+mod random;
+mod recurrent;
+mod reduction;
+mod resize;
+mod sample;
+mod scatter;
+mod shape;
+mod slice;
+mod states;
+mod unary;
+
+use crate::kernel::{Kernel, Table};
+
+const CONTROL: Table = &[("cond", Kernel::Blocks), ("while_loop", Kernel::Blocks)];
+
+/// All tables.
+pub(crate) const TABLES: &[Table] = &[
+    CONTROL,
+    activation::TABLE,
+    attention::TABLE,
+    binary::TABLE,
+    classify::TABLE,
+    constexpr::TABLE,
+    conv::TABLE,
+    einsum::TABLE,
+    gather::TABLE,
+    linear::TABLE,
+    lists::TABLE,
+    make::TABLE,
+    movement::TABLE,
+    norm::TABLE,
+    order::TABLE,
+    pool::TABLE,
+    quantize::TABLE,
+    random::TABLE,
+    recurrent::TABLE,
+    reduction::TABLE,
+    resize::TABLE,
+    sample::TABLE,
+    scatter::TABLE,
+    shape::TABLE,
+    slice::TABLE,
+    states::TABLE,
+    unary::TABLE,
+];

@@ -1,0 +1,5 @@
+//! Normalisations.
+
+use crate::kernel::Table;
+
+pub(crate) const TABLE: Table = &[];

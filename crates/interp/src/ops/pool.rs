@@ -1,0 +1,5 @@
+//! Pools.
+
+use crate::kernel::Table;
+
+pub(crate) const TABLE: Table = &[];

@@ -1,0 +1,5 @@
+//! Quantisation.
+
+use crate::kernel::Table;
+
+pub(crate) const TABLE: Table = &[];

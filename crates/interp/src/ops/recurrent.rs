@@ -1,0 +1,5 @@
+//! Recurrent layers.
+
+use crate::kernel::Table;
+
+pub(crate) const TABLE: Table = &[];

@@ -1,0 +1,5 @@
+//! Scatters.
+
+use crate::kernel::Table;
+
+pub(crate) const TABLE: Table = &[];

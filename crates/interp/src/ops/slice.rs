@@ -1,0 +1,5 @@
+//! Slices.
+
+use crate::kernel::Table;
+
+pub(crate) const TABLE: Table = &[];

@@ -1,0 +1,5 @@
+//! Elementwise ops of one operand.
+
+use crate::kernel::Table;
+
+pub(crate) const TABLE: Table = &[];
