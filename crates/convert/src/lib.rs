@@ -11,6 +11,7 @@ mod blobs;
 mod document;
 mod error;
 mod export;
+mod interface;
 mod mil;
 mod model;
 mod nn;
@@ -22,6 +23,9 @@ mod weights;
 pub use document::{Document, ModelInfo, Part};
 pub use error::{ImportError, Problem};
 pub use export::{Export, ExportError, ExportProblem, export, export_anew};
+pub use interface::{
+    Color, Feature, FeatureKind, Flexible, Interface, Labels, NetworkHead, Preprocessing, PreprocessingStep,
+};
 pub use model::{import, import_spec};
 pub use note::Note;
 pub use weights::{NoWeights, WeightSource};

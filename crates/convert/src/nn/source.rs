@@ -43,6 +43,11 @@ pub(super) struct LayerSource {
 }
 
 impl NetworkSource {
+    /// The content of the network's message.
+    pub(crate) fn content(&self) -> Option<Span> {
+        self.blocks.get(self.body?.index()).map(|b| b.content.clone())
+    }
+
     pub(super) fn block(&self, block: BlockId) -> Option<&BlockSource> {
         self.blocks.get(block.index())
     }
