@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use crate::apply::{Applied, apply};
 use crate::matching::{Match, Miss, Pattern};
-use crate::objective::{Comparison, Objective, Oracle, Region};
+use crate::objective::{Claim, Comparison, Objective, Oracle, Region};
 use crate::patch::{Patch, PatchBuilder};
 use crate::record::{Firing, Record};
 use crate::rule::{Code, Grade, Purpose, Rule};
@@ -362,7 +362,7 @@ impl<'a> Driver<'a> {
     fn commit(
         &mut self,
         rule: &dyn Rule,
-        patch: Patch,
+        mut patch: Patch,
         op: Option<OpId>,
     ) -> Result<Option<Miss>, DriverError> {
         if self.records.len() >= self.limit {
@@ -372,11 +372,18 @@ impl<'a> Driver<'a> {
             return Err(DriverError::Diverged { applied: self.records.len(), rules });
         }
         let name = op.map_or_else(|| Str::from("the program"), |op| self.op_name(op));
-        if let Some(oracle) = self.cx.oracle
-            && let Err(difference) = oracle.equal(&self.program, &self.facts, &patch)
-        {
-            return Err(DriverError::NotEqual { code: rule.info().code, op: name, difference });
+        if let Some(oracle) = self.cx.oracle {
+            let Driver { program, facts, dims, .. } = &*self;
+            let claim = Claim { rule: rule.info(), program, facts, dims, patch: &patch };
+            match oracle.equal(&claim) {
+                Ok(()) => {}
+                Err(difference) if oracle.leaves_out() => return Ok(Some(Miss::new(difference))),
+                Err(difference) => {
+                    return Err(DriverError::NotEqual { code: rule.info().code, op: name, difference });
+                }
+            }
         }
+        patch.unrounded.clear();
         let mark = self.program.mark();
         match apply(&mut self.program, &mut self.facts, self.cx.dialect, &patch) {
             Ok(applied) => {

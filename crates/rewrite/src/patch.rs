@@ -6,7 +6,7 @@ use anewrite_ir::{
     Attrs, BlockId, Builder, Const, ConstOrigin, Dialect, OpId, Opset, Place, Program, TensorType, Type,
     ValueId,
 };
-use anewrite_tensor::Tensor;
+use anewrite_tensor::{DType, Tensor};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
@@ -62,6 +62,8 @@ pub struct Patch {
     pub removed: Vec<OpId>,
     /// Values to compare besides the replaced ones.
     pub witnesses: Vec<Witness>,
+    /// New constants that hold rounded numbers, with the numbers as `fp64`, for verification; dropped after it.
+    pub unrounded: Vec<(PatchValue, Tensor)>,
     /// The ops that the rule looked at.
     pub matched: SmallVec<[OpId; 3]>,
     /// The op that new ones are put before, where they have no place of their own.
@@ -83,6 +85,7 @@ impl Patch {
             rebound: Vec::new(),
             removed: Vec::new(),
             witnesses: Vec::new(),
+            unrounded: Vec::new(),
             matched: SmallVec::new(),
             anchor: None,
             places: FxHashMap::default(),
@@ -156,6 +159,18 @@ impl<'a> PatchBuilder<'a> {
         let name = self.patch.body.fresh_name(func, "const");
         let data = Const { tensor, origin: ConstOrigin::New, sealed: false };
         PatchValue(self.patch.body.add_const(self.block, &name, data))
+    }
+
+    /// A new constant of floats that were computed, each rounded to the nearest number of `dtype`. Verification
+    /// compares the rewrite with the numbers as they are here, and then allows for the rounding.
+    ///
+    /// # Errors
+    /// Where their number is not the product of the extents, or `dtype` is not of floats.
+    pub fn rounded(&mut self, dtype: DType, dims: &[u64], values: &[f64]) -> Result<PatchValue, Miss> {
+        let unrounded = Tensor::from_f64s(DType::F64, dims, values)?;
+        let value = self.constant(Tensor::from_f64s(dtype, dims, values)?);
+        self.patch.unrounded.push((value, unrounded));
+        Ok(value)
     }
 
     /// A new vector of integers.

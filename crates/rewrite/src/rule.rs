@@ -49,6 +49,15 @@ pub enum Assumption {
     },
 }
 
+/// What a rewrite does to the signs of zeros.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Zeros {
+    /// Every zero keeps its sign.
+    Keep,
+    /// A zero may come out with the other sign; the rule's page says when.
+    MayFlip,
+}
+
 /// A rule's code: a letter for the kind and three digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Code {
@@ -118,6 +127,11 @@ pub struct RuleInfo {
     /// By how much the rounding error under 16-bit arithmetic may grow against the original op's; 1.0 where
     /// nothing is computed anew.
     pub growth: f64,
+    /// What it does to the signs of zeros.
+    pub zeros: Zeros,
+    /// For [`Grade::Approximate`]: the largest difference that it promises, as a share of the largest magnitude of
+    /// the value.
+    pub bound: f64,
     /// Its page: what it does, before and after, why the two are equal, when it applies.
     pub page: &'static str,
 }
@@ -158,7 +172,7 @@ pub trait Rule: Sync {
 
 /// Declares a rule's type with its page and [`RuleInfo`]: `rule.info()` becomes `&INFO`.
 ///
-/// The doc comment is the page that `explain` prints.
+/// The doc comment is the page that `explain` prints. A rule that says nothing of zeros keeps their signs.
 ///
 /// ```
 /// anewrite_rewrite::declare_rule! {
@@ -174,7 +188,8 @@ pub trait Rule: Sync {
 macro_rules! declare_rule {
     ($(#[doc = $doc:expr])* pub struct $name:ident = $letter:ident $number:literal $words:literal;
      grade: $grade:ident, purpose: $purpose:ident
-     $(, growth: $growth:expr)? $(, assumptions: $assumptions:expr)? $(,)?) => {
+     $(, growth: $growth:expr)? $(, assumptions: $assumptions:expr)? $(, zeros: $zeros:ident)?
+     $(, bound: $bound:expr)? $(,)?) => {
         $(#[doc = $doc])*
         pub struct $name;
 
@@ -186,6 +201,8 @@ macro_rules! declare_rule {
             purpose: $crate::Purpose::$purpose,
             assumptions: $crate::declare_rule!(@or $($assumptions)?, &[]),
             growth: $crate::declare_rule!(@or $($growth)?, 1.0),
+            zeros: $crate::declare_rule!(@or $($crate::Zeros::$zeros)?, $crate::Zeros::Keep),
+            bound: $crate::declare_rule!(@or $($bound)?, 0.0),
             page: concat!($($doc, "\n"),*),
         };
     };

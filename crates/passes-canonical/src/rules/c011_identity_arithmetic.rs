@@ -28,7 +28,7 @@ declare_rule! {
     /// 1. one operand is a constant whose every element is the neutral one, on the side where it is neutral
     /// 2. input and result have the same type: the constant does not broadcast the input
     pub struct IdentityArithmetic = C 11 "identity-arithmetic";
-    grade: Exact, purpose: Clean,
+    grade: Exact, purpose: Clean, zeros: MayFlip,
 }
 
 /// Constants with more elements are not read to see whether all are neutral.

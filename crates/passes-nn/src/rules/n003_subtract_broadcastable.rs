@@ -59,7 +59,7 @@ declare_rule! {
     /// 3. the result has the shape of the larger operand
     /// 4. it is not the last layer because of which the tensors of a network of images have ranks of their own
     pub struct SubtractBroadcastable = N 3 "subtract-broadcastable";
-    grade: Exact, purpose: Enable,
+    grade: Exact, purpose: Enable, zeros: MayFlip,
 }
 
 impl Rule for SubtractBroadcastable {

@@ -34,14 +34,14 @@ declare_rule! {
     /// `y[o] = sum over t of x[o*s + t*d] * w[t]`; the sum over `t` is split into runs. Run `[a, b)` reads
     /// `x[o*s + a*d + (t - a)*d]`, a convolution with the kernel `w[a..b]` over the input from `a*d` on. The padding is
     /// made by a `pad` first, so that each run sees it. The bias is added once, with the first run. Each further run
-    /// adds one rounding under 16-bit arithmetic.
+    /// adds one rounding under 16-bit arithmetic. Signed zero: where all products are -0, the sum of the runs may be +0.
     ///
     /// ## Applies when
     /// 1. the kernel's last extent passes the limit
     /// 2. the weight is a constant of a dtype that has whole bytes; the input's last extent is known
     /// 3. no other than the last axis needs splitting, into at most 8 runs (profit: each costs a convolution)
     pub struct SplitWideConv = M 2 "split-wide-conv";
-    grade: Exact, purpose: Enable, growth: 2.0,
+    grade: Exact, purpose: Enable, growth: 2.0, zeros: MayFlip,
 }
 
 /// More convolutions than this cost more than they gain.

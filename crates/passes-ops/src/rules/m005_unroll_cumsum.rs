@@ -40,7 +40,7 @@ declare_rule! {
     /// 1. the axis is constant and its extent known, at most 65,536
     /// 2. the input is of a float dtype
     pub struct UnrollCumsum = M 5 "unroll-cumsum";
-    grade: Exact, purpose: Enable, growth: 2.0,
+    grade: Exact, purpose: Enable, growth: 2.0, zeros: MayFlip,
 }
 
 /// A triangular matrix of more elements would weigh more than the chain costs.
