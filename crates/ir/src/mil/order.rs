@@ -106,6 +106,8 @@ fn topk(cx: &mut InferCx<'_>, indices: Option<DType>) -> Result<Types, InferErro
     let axis = cx.axis("axis", dims.len())?;
     let k = cx.int("k")?;
     match (u64::try_from(k), dims[axis]) {
+        // from iOS 17 on, −1 takes all
+        (Err(_), _) if k == -1 && cx.schema.is_some_and(|s| s.since >= Ios17) => {}
         (Ok(k), Dim::Known(n)) if k > n => return bad("k", format!("{k} of {n}")),
         (Ok(k), _) => dims[axis] = Dim::Known(k),
         (Err(_), _) => return bad("k", format!("{k}")),

@@ -1,0 +1,261 @@
+//! Single ops against results of torch, numpy and onnxruntime, or documented formulas: testdata/ops.
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use anewrite_interp::{Arithmetic, evaluated};
+use anewrite_ir::infer::infer;
+use anewrite_ir::mil::{Mil, schemas};
+use common::{Case, cases};
+
+/// Ops whose kernels are not there yet.
+const PENDING: &[&str] = &[
+    "abs",
+    "acos",
+    "add",
+    "affine",
+    "argsort",
+    "asin",
+    "atan",
+    "atanh",
+    "avg_pool",
+    "band_part",
+    "batch_norm",
+    "batch_to_space",
+    "cast",
+    "ceil",
+    "clamped_relu",
+    "classify",
+    "clip",
+    "concat",
+    "constexpr_affine_dequantize",
+    "constexpr_blockwise_shift_scale",
+    "constexpr_cast",
+    "constexpr_lut_to_dense",
+    "constexpr_lut_to_sparse",
+    "constexpr_sparse_blockwise_shift_scale",
+    "constexpr_sparse_to_dense",
+    "conv",
+    "conv_quantized",
+    "conv_transpose",
+    "coreml_update_state",
+    "cos",
+    "cosh",
+    "crop",
+    "crop_resize",
+    "cumsum",
+    "depth_to_space",
+    "dequantize",
+    "einsum",
+    "elu",
+    "equal",
+    "erf",
+    "exp",
+    "exp2",
+    "expand_dims",
+    "fill",
+    "fill_like",
+    "flatten2d",
+    "floor",
+    "floor_div",
+    "gather",
+    "gather_along_axis",
+    "gather_nd",
+    "gelu",
+    "greater",
+    "greater_equal",
+    "gru",
+    "identity",
+    "instance_norm",
+    "inverse",
+    "l2_norm",
+    "l2_pool",
+    "layer_norm",
+    "leaky_relu",
+    "less",
+    "less_equal",
+    "linear",
+    "linear_activation",
+    "list_gather",
+    "list_length",
+    "list_read",
+    "list_scatter",
+    "list_write",
+    "local_response_norm",
+    "log",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
+    "lstm",
+    "make_list",
+    "matmul",
+    "max_pool",
+    "maximum",
+    "minimum",
+    "mod",
+    "mul",
+    "non_maximum_suppression",
+    "non_zero",
+    "not_equal",
+    "one_hot",
+    "pad",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "pow",
+    "prelu",
+    "quantize",
+    "random_bernoulli",
+    "random_categorical",
+    "random_normal",
+    "random_uniform",
+    "range_1d",
+    "read_state",
+    "real_div",
+    "reduce_argmax",
+    "reduce_argmin",
+    "reduce_l1_norm",
+    "reduce_l2_norm",
+    "reduce_log_sum",
+    "reduce_log_sum_exp",
+    "reduce_max",
+    "reduce_mean",
+    "reduce_min",
+    "reduce_prod",
+    "reduce_sum",
+    "reduce_sum_square",
+    "relu",
+    "relu6",
+    "resample",
+    "reshape",
+    "reshape_like",
+    "resize",
+    "resize_bilinear",
+    "resize_nearest_neighbor",
+    "reverse",
+    "reverse_sequence",
+    "rnn",
+    "round",
+    "rsqrt",
+    "scaled_dot_product_attention",
+    "scaled_tanh",
+    "scatter",
+    "scatter_along_axis",
+    "scatter_nd",
+    "select",
+    "shape",
+    "sigmoid",
+    "sigmoid_hard",
+    "sign",
+    "silu",
+    "sin",
+    "sinh",
+    "slice_by_index",
+    "slice_by_size",
+    "slice_update",
+    "sliding_windows",
+    "softmax",
+    "softplus",
+    "softplus_parametric",
+    "softsign",
+    "space_to_batch",
+    "space_to_depth",
+    "split",
+    "sqrt",
+    "square",
+    "squeeze",
+    "stack",
+    "sub",
+    "tan",
+    "tanh",
+    "threshold",
+    "thresholded_relu",
+    "tile",
+    "topk",
+    "transpose",
+    "upsample_bilinear",
+    "upsample_nearest_neighbor",
+    "write_state",
+];
+
+/// Cases that are tried under an arithmetic: those whose ops are all there.
+fn ready() -> Vec<Case> {
+    let here = evaluated();
+    cases().into_iter().filter(|c| c.within(&here)).collect()
+}
+
+fn failures(arithmetic: Arithmetic, cases: &[Case]) -> String {
+    let wrong = cases.iter().filter_map(|c| Some(format!("{c}: {}", c.check(arithmetic).err()?)));
+    let wrong: Vec<String> = wrong.collect();
+    match wrong.len() {
+        0 => String::new(),
+        n => format!("{n} of {} cases under {}:\n{}", cases.len(), arithmetic.name(), wrong.join("\n")),
+    }
+}
+
+#[test]
+fn ops_agree_with_the_golden_results_in_double_precision() {
+    let wrong = failures(Arithmetic::Fp64, &ready());
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn ops_agree_with_the_golden_results_in_single_precision() {
+    let wrong = failures(Arithmetic::Fp32, &ready());
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn ops_on_half_precision_agree_as_the_engine_computes() {
+    let half: Vec<Case> = ready().into_iter().filter(Case::in_half).collect();
+    let wrong = failures(Arithmetic::ANE16, &half);
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+#[test]
+fn inference_gives_the_types_of_the_golden_results() {
+    let mut wrong = Vec::new();
+    for case in cases().iter().filter(|c| !c.fails && !c.free && c.chance.is_none() && c.classes.is_empty()) {
+        let p = match case.program() {
+            Ok(p) => p,
+            Err(e) => {
+                wrong.push(format!("{case}: {e}"));
+                continue;
+            }
+        };
+        let inferred = infer(&p, &Mil);
+        let Some((_, f)) = p.functions().next() else { continue };
+        for (&v, want) in p.block(f.body).outputs.iter().zip(&case.out) {
+            let have = inferred.facts.ty(&p, v);
+            if !have.tensor().is_some_and(|t| want.fits(t)) {
+                wrong.push(format!("{case}: {have} for {want}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_op_has_a_golden_case() {
+    let cases = cases();
+    let tried: BTreeSet<&str> = cases.iter().flat_map(Case::ops).collect();
+    let missing: Vec<&str> = schemas().iter().map(|s| s.name).filter(|op| !tried.contains(op)).collect();
+    assert!(missing.is_empty(), "no case tries {missing:?}");
+    for s in schemas() {
+        let since = s.since.name();
+        let of_form = |c: &&Case| c.text.is_some() || *c.opset >= *since;
+        let tried = cases.iter().filter(of_form).any(|c| c.ops().any(|op| op == s.name));
+        let renewed = schemas().iter().any(|other| other.name == s.name && other.since < s.since);
+        // a form that only takes more element types is tried where one of its files' types needs it
+        assert!(tried || renewed, "no case tries {} of {since}", s.name);
+    }
+}
+
+#[test]
+fn every_op_is_evaluated() {
+    let here = evaluated();
+    let missing: BTreeSet<&str> = schemas().iter().map(|s| s.name).filter(|op| !here.contains(op)).collect();
+    let pending: BTreeSet<&str> = PENDING.iter().copied().collect();
+    assert!(missing.is_subset(&pending), "{:?}", missing.difference(&pending));
+}
