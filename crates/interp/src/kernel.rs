@@ -28,7 +28,7 @@ pub(crate) type Table = &'static [(&'static str, Kernel)];
 
 /// A kernel that is generic over the float type: `real!(conv)` for `fn conv<T: Real>(call: &Call<'_>) -> Computed`.
 macro_rules! real {
-    ($f:path) => {
+    ($f:ident) => {
         $crate::kernel::Kernel::Real($f::<f32>, $f::<f64>)
     };
 }
