@@ -59,6 +59,25 @@ pub enum Error {
     /// The pieces of a rewritten model do not fit its source.
     #[error("the rewritten model does not fit its source: {0}")]
     Splice(String),
+    /// A file of inputs or outputs cannot be read or written.
+    #[error("{}: {why}", path.display())]
+    Features {
+        /// The file.
+        path: PathBuf,
+        /// The feature, and what is wrong.
+        why: String,
+    },
+    /// A model cannot be run.
+    #[error("{part}{source}")]
+    Run {
+        /// The part of a pipeline, with a colon; empty for a plain model.
+        part: String,
+        /// What is wrong.
+        source: Box<anewrite_interp::EvalError>,
+    },
+    /// An input or output does not fit the model.
+    #[error("{0}")]
+    Interface(String),
     /// A compiled model's program is no text.
     #[error("{}: the program is not UTF-8 text", .0.display())]
     NotText(PathBuf),

@@ -25,6 +25,8 @@ pub(crate) enum Command {
     Show(Show),
     /// List what differs between two models, op by op
     Diff(Diff),
+    /// Run a model on inputs from files, on any machine
+    Run(Run),
     /// List the rules
     Rules(Rules),
     /// Print the page of a rule
@@ -111,6 +113,53 @@ pub(crate) struct Diff {
     /// How to print the difference
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// The model: a .mlmodel file or a .mlpackage folder
+    pub(crate) model: PathBuf,
+    /// Inputs of a prediction: .npz files with arrays, .json files with texts and dictionaries, with commas between.
+    /// Given again, one prediction follows the other and states keep their content
+    #[arg(long, value_name = "FILES", required = true)]
+    pub(crate) inputs: Vec<String>,
+    /// Where to write the outputs: a .npz file, with a .json file beside it for what is no array, or a .json file. Of
+    /// several predictions the later ones go to NAME.1.npz and so on
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+    /// How floats are computed
+    #[arg(long, value_name = "NAME", default_value = "fp32", value_parser = ["fp64", "fp32", "ane16"])]
+    pub(crate) arithmetic: String,
+    /// The function of a model with several
+    #[arg(long, value_name = "NAME")]
+    pub(crate) function: Option<String>,
+    /// Write every tensor that is computed, besides the outputs
+    #[arg(long)]
+    pub(crate) intermediates: bool,
+    /// Print where values leave what fp16 can hold: extremes, overflow, underflow, sums
+    #[arg(long)]
+    pub(crate) ranges: bool,
+    /// The most memory for values, such as 4G or 512M
+    #[arg(long, value_name = "SIZE", default_value = "16G", value_parser = size)]
+    pub(crate) memory: u64,
+    /// What random ops draw from
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// How to print the report
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+/// A number of bytes with a unit of powers of 1024.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    let (digits, shift) = match text.as_bytes().last().map(u8::to_ascii_uppercase) {
+        Some(b'K') => (&text[..text.len() - 1], 10),
+        Some(b'M') => (&text[..text.len() - 1], 20),
+        Some(b'G') => (&text[..text.len() - 1], 30),
+        _ => (text, 0),
+    };
+    let bytes = digits.parse::<u64>().ok().and_then(|n| n.checked_mul(1 << shift));
+    bytes.ok_or_else(|| format!("{text} is no size; write a number with K, M or G"))
 }
 
 #[derive(Debug, Args)]

@@ -25,6 +25,7 @@ mod layer;
 mod lifetimes;
 mod moves;
 mod ops;
+mod partial;
 mod real;
 mod run;
 mod value;

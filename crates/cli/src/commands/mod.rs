@@ -9,6 +9,7 @@ pub(crate) mod explain;
 pub(crate) mod generate;
 pub(crate) mod rewrite;
 pub(crate) mod rules;
+pub(crate) mod run;
 pub(crate) mod show;
 
 /// Prints a value as JSON with a line end.
