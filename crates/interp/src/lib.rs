@@ -24,11 +24,15 @@ mod kernel;
 mod layer;
 mod lifetimes;
 mod moves;
+mod number;
 mod ops;
 mod partial;
 mod real;
 mod run;
+#[cfg(test)]
+mod testing;
 mod value;
+mod view;
 
 pub use arithmetic::{Arithmetic, Numerics};
 pub use array::{Array, Buffer, Data, Element};

@@ -12,6 +12,7 @@ mod linear;
 mod lists;
 mod make;
 mod movement;
+mod nms;
 mod norm;
 mod order;
 mod pool;
@@ -24,6 +25,7 @@ mod sample;
 mod scatter;
 mod shape;
 mod slice;
+mod spatial;
 mod states;
 mod unary;
 
@@ -46,6 +48,7 @@ pub(crate) const TABLES: &[Table] = &[
     lists::TABLE,
     make::TABLE,
     movement::TABLE,
+    nms::TABLE,
     norm::TABLE,
     order::TABLE,
     pool::TABLE,
@@ -58,6 +61,7 @@ pub(crate) const TABLES: &[Table] = &[
     scatter::TABLE,
     shape::TABLE,
     slice::TABLE,
+    spatial::TABLE,
     states::TABLE,
     unary::TABLE,
 ];
