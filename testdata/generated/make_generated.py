@@ -177,6 +177,119 @@ def n006_load_constant():
 
 
 @case
+def n007_extremum():
+    """maxBroadcastable and minBroadcastable: of equal shapes, with a number; one along the width stays."""
+    x, y, width = draw(201, 2, 3, 4, 5), draw(202, 2, 3, 4, 5), draw(203, 5)
+    n = Network(["inner", "other"], x=x, y=y)
+    for name, value in {"low": np.float32([-0.75]), "high": np.float32([1.25]), "width": width}.items():
+        n.constant(name, value)
+    n.pair("max", "a", "y", "x")
+    n.pair("min", "b", "a", "y")
+    n.pair("max", "c", "low", "b")
+    n.pair("min", "inner", "c", "high")
+    n.pair("max", "other", "x", "width")
+    inner = np.minimum(np.maximum(np.minimum(np.maximum(x, y), y), -0.75), 1.25)
+    return n, {"x": x, "y": y}, {"inner": inner, "other": np.maximum(x, width)}
+
+
+@case
+def n008_divide():
+    """divideBroadcastable: by a power of two, by another number, per channel; by a value stays."""
+    x, y = draw(211, 2, 3, 4, 5), draw(212, 2, 3, 4, 5)
+    y = np.where(y == 0, np.float32(0.5), y)
+    channel = np.float32([0.5, -3, 7]).reshape(3, 1, 1)
+    n = Network(["quotient", "other"], x=x, y=y)
+    for name, value in {"eight": np.float32([-8]), "three": np.float32([3]), "channel": channel}.items():
+        n.constant(name, value)
+    n.pair("divide", "a", "x", "eight")
+    n.pair("divide", "b", "a", "three")
+    n.pair("divide", "quotient", "b", "channel")
+    n.pair("divide", "other", "x", "y")
+    return n, {"x": x, "y": y}, {"quotient": x / -8 / 3 / channel, "other": x / y}
+
+
+@case
+def n010_softmax():
+    """softmaxND: over channels, counted from either end; over the width stays."""
+    x = draw(221, 2, 3, 4, 5)
+    n = Network(["channels", "again", "width"], x=x)
+    n.b.add_softmax_nd("channels", "x", "channels", axis=1)
+    n.b.add_softmax_nd("again", "channels", "again", axis=-3)
+    n.b.add_softmax_nd("width", "x", "width", axis=-1)
+    channels = torch.softmax(torch.from_numpy(x), 1)
+    truth = {"channels": channels, "again": torch.softmax(channels, 1), "width": torch.softmax(torch.from_numpy(x), -1)}
+    return n, {"x": x}, {k: v.numpy() for k, v in truth.items()}
+
+
+@case
+def n011_reduce():
+    """Reductions of the last axes that stay, in each mode; of the batch, and of axes that go, stay."""
+    x = draw(231, 2, 3, 4, 5)
+    kinds = {"sum": [1], "mean": [2, 3], "max": [-1], "min": [1, 2, 3], "sumsquare": [2], "l1": [-3], "l2": [-2, -1],
+             "prod": [3]}
+    n = Network([*kinds, "batch", "gone"], x=x)
+    for kind, axes in kinds.items():
+        getattr(n.b, f"add_reduce_{kind}")(kind, "x", kind, axes=axes, keepdims=True)
+    n.b.add_reduce_max("batch", "x", "batch", axes=[0], keepdims=True)
+    n.b.add_reduce_mean("gone", "x", "gone", axes=[3], keepdims=False)
+
+    def over(f, kind):
+        return f(axis=tuple(kinds[kind]), keepdims=True)
+
+    truth = {
+        "sum": over(x.sum, "sum"),
+        "mean": over(x.mean, "mean"),
+        "max": over(x.max, "max"),
+        "min": over(x.min, "min"),
+        "sumsquare": over((x * x).sum, "sumsquare"),
+        "l1": over(np.abs(x).sum, "l1"),
+        "l2": np.sqrt(over((x * x).sum, "l2")),
+        "prod": over(x.prod, "prod"),
+        "batch": x.max(0, keepdims=True),
+        "gone": x.mean(3),
+    }
+    return n, {"x": x}, truth
+
+
+@case
+def n012_slice():
+    """sliceStatic: of each of the last axes, with strides and from the end; of the batch, and backwards, stay."""
+    x = draw(241, 2, 6, 7, 9)
+    n = Network(["box", "wide", "batch", "back"], x=x)
+
+    def cut(name, begin, end, stride):
+        shut = [False] * 4
+        n.b.add_slice_static(name, "x", name, begin, end, stride, shut, shut, squeeze_masks=shut)
+
+    cut("box", [0, 1, 0, -6], [2, 6, 3, 8], [1, 2, 1, 3])
+    cut("wide", [0, 0, 0, 2], [2, 6, 7, -1], [1, 1, 1, 1])
+    cut("batch", [1, 0, 0, 0], [2, 6, 7, 4], [1, 1, 1, 1])
+    cut("back", [0, 5, 0, 0], [2, 1, 7, 9], [1, -1, 1, 1])
+    truth = {"box": x[:, 1:6:2, :3, 3:8:3], "wide": x[..., 2:8], "batch": x[1:, ..., :4], "back": x[:, 5:1:-1]}
+    return n, {"x": x}, truth
+
+
+@case
+def n013_pad():
+    """constantPad: of height and width by a number and by zeros; of channels stays."""
+    x = draw(251, 2, 3, 4, 5)
+    n = Network(["framed", "below", "deep"], x=x)
+
+    def pad(name, value, amounts):
+        n.b.add_constant_pad(name, ["x"], name, value, pad_to_given_output_size_mode=False, pad_amounts=amounts)
+
+    pad("framed", -0.5, [0, 0, 0, 0, 1, 2, 0, 3])
+    pad("below", 0.0, [0, 0, 0, 0, 0, 4, 0, 0])
+    pad("deep", 2.0, [0, 0, 1, 0, 0, 0, 0, 0])
+    truth = {
+        "framed": np.pad(x, [(0, 0), (0, 0), (1, 2), (0, 3)], constant_values=-0.5),
+        "below": np.pad(x, [(0, 0), (0, 0), (0, 4), (0, 0)]),
+        "deep": np.pad(x, [(0, 0), (1, 0), (0, 0), (0, 0)], constant_values=2.0),
+    }
+    return n, {"x": x}, truth
+
+
+@case
 def nn_image():
     """Several of the layers in a network of images of rank 5; its last newer layer keeps the ranks."""
     image = np.random.default_rng(61).integers(0, 256, (1, 6, 9, 3), dtype=np.uint8)

@@ -29,6 +29,12 @@ const FIRES: &[(&str, &str)] = &[
     ("N004", "generated/n004_concat/nn.mlmodel"),
     ("N005", "generated/n005_split/nn.mlmodel"),
     ("N006", "generated/n006_load_constant/nn.mlmodel"),
+    ("N007", "generated/n007_extremum/nn.mlmodel"),
+    ("N008", "generated/n008_divide/nn.mlmodel"),
+    ("N010", "generated/n010_softmax/nn.mlmodel"),
+    ("N011", "generated/n011_reduce/nn.mlmodel"),
+    ("N012", "generated/n012_slice/nn.mlmodel"),
+    ("N013", "generated/n013_pad/nn.mlmodel"),
 ];
 
 fn testdata(path: &str) -> PathBuf {

@@ -138,7 +138,7 @@ fn larger_first<T>(x: (&Shape, T), y: (&Shape, T)) -> Result<(T, T), Miss> {
     Err(Miss::new(format!("the older layer does not broadcast {shapes}")))
 }
 
-fn same(a: &[Dim], b: &[Dim]) -> bool {
+pub(super) fn same(a: &[Dim], b: &[Dim]) -> bool {
     a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a == b && *a != Dim::Unknown)
 }
 

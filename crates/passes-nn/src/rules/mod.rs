@@ -9,6 +9,12 @@ mod n003_subtract_broadcastable;
 mod n004_concat_nd;
 mod n005_split_nd;
 mod n006_load_constant_nd;
+mod n007_extremum_broadcastable;
+mod n008_divide_broadcastable;
+mod n010_softmax_nd;
+mod n011_reduce_nd;
+mod n012_slice_static;
+mod n013_constant_pad;
 mod operands;
 
 #[cfg(test)]
@@ -23,5 +29,11 @@ pub fn rules() -> &'static [&'static dyn Rule] {
         &n004_concat_nd::ConcatNd,
         &n005_split_nd::SplitNd,
         &n006_load_constant_nd::LoadConstantNd,
+        &n007_extremum_broadcastable::ExtremumBroadcastable,
+        &n008_divide_broadcastable::DivideBroadcastable,
+        &n010_softmax_nd::SoftmaxNd,
+        &n011_reduce_nd::ReduceNd,
+        &n012_slice_static::SliceStatic,
+        &n013_constant_pad::ConstantPad,
     ]
 }
