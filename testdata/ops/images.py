@@ -59,10 +59,23 @@ h = f16(X.n)
 case("resize_bilinear, fp16", "resize_bilinear", {"x": h}, {"target_size_height": i32(5), "target_size_width": i32(3)}, bilinear(h.n, grid("DEFAULT", 3, 5), grid("DEFAULT", 4, 3)), truth="formula")
 case("resize, shape as an input, one extent kept", "resize", {"x": X, "shape": i32([0, 7])}, {"resized_dims": u32(2)}, bilinear(X.n, grid("DEFAULT", 3, 3), grid("DEFAULT", 4, 7)), truth="formula", opset=17)
 case("resize, one axis", "resize", {"x": X}, {"shape": i32([7]), "resized_dims": u32(1), "sampling_mode": text("UNALIGN_CORNERS")}, along(X.n, grid("UNALIGN_CORNERS", 4, 7), -1), truth="formula", opset=17)
+
+
+def rounded(x, mode, size):
+    """The element nearest to each sample; coremltools' tests against the runtime show that `resize` rounds."""
+    for axis, m in ((-2, size[0]), (-1, size[1])):
+        n = x.shape[axis]
+        at = np.clip(np.floor(grid(mode, n, m) + 0.5), 0, n - 1)
+        x = np.take(x, at.astype(int), axis)
+    return x
+
+
 for size in ((5, 7), (2, 3), (6, 8), (1, 1)):
     y = F.interpolate(X.t, size, mode="nearest")
     case(f"resize_nearest_neighbor to {size}", "resize_nearest_neighbor", {"x": X}, {"target_size_height": i32(size[0]), "target_size_width": i32(size[1])}, y, within="exact")
-    case(f"resize, NEAREST_NEIGHBOR to {size}", "resize", {"x": X}, {"shape": i32(size), "resized_dims": u32(2), "interpolation_mode": text("NEAREST_NEIGHBOR")}, y, within="exact", opset=17)
+    for mode in ("DEFAULT", "STRICT_ALIGN_CORNERS"):
+        consts = {"shape": i32(size), "resized_dims": u32(2), "interpolation_mode": text("NEAREST_NEIGHBOR"), "sampling_mode": text(mode)}
+        case(f"resize, NEAREST_NEIGHBOR {mode} to {size}", "resize", {"x": X}, consts, rounded(X.n, mode, size), truth="formula", within="exact", opset=17)
 for factor in ((2, 3), (1, 4)):
     y = X.t.repeat_interleave(factor[0], -2).repeat_interleave(factor[1], -1)
     case(f"upsample_nearest_neighbor by {factor}", "upsample_nearest_neighbor", {"x": X}, {"scale_factor_height": i32(factor[0]), "scale_factor_width": i32(factor[1])}, y, within="exact")

@@ -10,7 +10,10 @@ mod ane;
 mod bench;
 mod command;
 mod corpus;
+mod corpus_eval;
 mod model;
+mod ops_suite;
+mod ops_table;
 mod proto;
 mod tidy;
 
@@ -29,7 +32,10 @@ enum Task {
     Ane(ane::Args),
     Bench(bench::Args),
     Corpus(corpus::Args),
+    CorpusEval(corpus_eval::Args),
     Model(model::Args),
+    OpsSuite(ops_suite::Args),
+    OpsTable(ops_table::Args),
     Proto(proto::Args),
     Tidy(tidy::Args),
 }
@@ -39,7 +45,10 @@ fn main() -> anyhow::Result<()> {
         Task::Ane(args) => ane::run(&args),
         Task::Bench(args) => bench::run(&args),
         Task::Corpus(args) => corpus::run(&args),
+        Task::CorpusEval(args) => corpus_eval::run(&args),
         Task::Model(args) => model::run(&args),
+        Task::OpsSuite(args) => ops_suite::run(&args),
+        Task::OpsTable(args) => ops_table::run(&args),
         Task::Proto(args) => proto::run(&args),
         Task::Tidy(args) => tidy::run(&args),
     }

@@ -251,10 +251,10 @@ fn resize<T: Real>(call: &Call<'_>) -> Computed {
     let mut axes = Vec::with_capacity(count);
     for (axis, (&n, &m)) in (first..).zip(x.dims().iter().skip(first).zip(wanted)) {
         let (last, m) = (n.saturating_sub(1) as f64, if m == 0 { n } else { m });
-        axes.push(match (linear_between, grid) {
-            (true, _) => Axis::new(call, axis, (n, m), |i| grid.at(i, m, last))?,
-            (false, Grid::Default) => Axis::nearest(call, axis, n, m)?,
-            (false, _) => Axis::new(call, axis, (n, m), |i| (grid.at(i, m, last) + 0.5).floor().min(last))?,
+        axes.push(match linear_between {
+            true => Axis::new(call, axis, (n, m), |i| grid.at(i, m, last))?,
+            // coremltools' tests against the runtime show that it rounds, where the older ops cut off
+            false => Axis::new(call, axis, (n, m), |i| (grid.at(i, m, last) + 0.5).floor().min(last))?,
         });
     }
     match x.data() {
