@@ -194,17 +194,19 @@ impl Reader<'_, '_> {
         Ok((read_all, known))
     }
 
-    /// Makes the `Value` at `range` a constant without a name, if it is a tensor.
+    /// Makes the `Value` at `range` a constant without a name, if it is a tensor or a list of labels. A list is not all
+    /// that its constant says, so both it and its op are sealed.
     fn in_place(&mut self, block: BlockId, range: Span, depth: Depth) -> Read<(Option<ValueId>, bool)> {
         let refs = self.values.uses.refs.len();
         let read = self.values.value(range, depth)?;
-        let Some(tensor) = read.tensor else { return Ok((None, false)) };
-        let data = Const { tensor, origin: ConstOrigin::InPlace, sealed: !read.whole };
+        let whole = read.whole;
+        let Some(tensor) = read.into_tensor() else { return Ok((None, false)) };
+        let data = Const { tensor, origin: ConstOrigin::InPlace, sealed: !whole };
         let value = self.program.add_const(block, "", data);
         if self.values.uses.refs.len() > refs {
             self.source.blobs.set(value, Some(refs as u32));
         }
-        Ok((Some(value), read.whole))
+        Ok((Some(value), whole))
     }
 
     fn remember(&mut self, op: OpId, content: Span, name: Option<Str>, skipped: Vec<usize>) {

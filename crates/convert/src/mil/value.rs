@@ -25,6 +25,36 @@ pub(crate) struct ValueRead {
     pub(crate) whole: bool,
 }
 
+impl ValueRead {
+    /// The tensor; for a list of texts or of 64-bit integers, as the labels of a classifier are, the vector of its items.
+    pub(crate) fn into_tensor(self) -> Option<Tensor> {
+        if self.tensor.is_some() {
+            return self.tensor;
+        }
+        let Type::List { element, .. } = &self.ty else { return None };
+        let items: Option<Vec<&Tensor>> = self.items.iter().map(|i| i.tensor.as_ref()).collect();
+        let items = items?;
+        if items.iter().any(|t| t.dtype() != element.dtype || t.rank() != 0) {
+            return None;
+        }
+        let payload = match element.dtype {
+            DType::String => {
+                let texts = items.iter().map(|t| t.scalar_str().map(Arc::from));
+                Payload::Strings(texts.collect::<Option<Vec<Arc<str>>>>()?.into())
+            }
+            DType::I64 => {
+                let mut bytes = BytesMut::with_capacity(8 * items.len());
+                for item in &items {
+                    bytes.put_i64_le(item.scalar_i64()?);
+                }
+                Payload::Bytes(bytes.freeze())
+            }
+            _ => return None,
+        };
+        Tensor::new(element.dtype, [items.len() as u64], payload).ok()
+    }
+}
+
 /// Reads values of one specification, and notes the blobs that they name.
 pub(crate) struct ValueReader<'a> {
     pub(crate) spec: &'a Bytes,
