@@ -4,6 +4,7 @@ use gemm::Parallelism;
 
 use crate::error::EvalError;
 use crate::real::Real;
+use crate::sums::Sums;
 
 /// A matrix within a slice: element (r, c) is at `offset + r * row + c * col`.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +33,45 @@ impl View {
         let last = (rows - 1).checked_mul(self.row)?.checked_add((cols - 1).checked_mul(self.col)?)?;
         self.offset.checked_add(last)?.checked_add(1)
     }
+}
+
+/// A matrix with the elements it lies in.
+pub(crate) struct Matrix<'a, T> {
+    pub(crate) items: &'a [T],
+    pub(crate) at: View,
+}
+
+/// `c += a · b`, as [`product`], with the sums of an op: `c` holds what they start from.
+///
+/// # Errors
+/// Where a matrix reaches beyond its slice.
+pub(crate) fn accumulate<T: Real>(
+    sums: Option<Sums>,
+    (m, n, k): (usize, usize, usize),
+    a: Matrix<'_, T>,
+    b: Matrix<'_, T>,
+    c: &mut [T],
+    at_c: View,
+    parallel: bool,
+) -> Result<(), EvalError> {
+    let Some(sums) = sums else {
+        return product((m, n, k), a.items, a.at, b.items, b.at, c, at_c, true, parallel);
+    };
+    let outside = || EvalError::Shape(format!("a product of {m}x{k} and {k}x{n} beyond its operands"));
+    let fits = |view: View, rows, cols, len| view.end(rows, cols).is_some_and(|end| end <= len);
+    if !fits(a.at, m, k, a.items.len()) || !fits(b.at, k, n, b.items.len()) {
+        return Err(outside());
+    }
+    for i in 0..m {
+        for j in 0..n {
+            let row = a.items.iter().skip(a.at.offset + i * a.at.row).step_by(a.at.col.max(1));
+            let col = b.items.iter().skip(b.at.offset + j * b.at.col).step_by(b.at.row.max(1));
+            let c = c.get_mut(at_c.offset + i * at_c.row + j * at_c.col).ok_or_else(outside)?;
+            let products = row.zip(col).take(k).map(|(&a, &b)| (a.wide(), b.wide()));
+            *c = T::of(sums.dot(c.wide(), products));
+        }
+    }
+    Ok(())
 }
 
 /// `c = a · b`, or `c += a · b` where `add` is set, with `a` of m×k, `b` of k×n, `c` of m×n.

@@ -29,12 +29,13 @@ mod ops;
 mod partial;
 mod real;
 mod run;
+mod sums;
 #[cfg(test)]
 mod testing;
 mod value;
 mod view;
 
-pub use arithmetic::{Arithmetic, Numerics};
+pub use arithmetic::{Accumulator, Arithmetic, Numerics, Rounding};
 pub use array::{Array, Buffer, Data, Element};
 pub use error::{EvalError, FoldError};
 pub use fold::{Arg, fold};

@@ -3,8 +3,10 @@
 use anewrite_tensor::{DType, Tensor};
 use half::slice::HalfFloatSliceExt;
 
+use crate::arithmetic::{Numerics, Rounding};
 use crate::array::Element;
 use crate::error::EvalError;
+use crate::sums::to_half;
 
 /// A float that kernels compute with: `f32` under fp32 and ane16, `f64` under fp64.
 pub(crate) trait Real:
@@ -86,12 +88,26 @@ impl Real for f64 {
     }
 }
 
-/// The nearest value that fp16 has, for each; beyond 65519 infinity.
-pub(crate) fn round_to_half(items: &mut [f32]) {
-    let mut halves = [half::f16::ZERO; 512];
-    for chunk in items.chunks_mut(halves.len()) {
-        let halves = &mut halves[..chunk.len()];
-        halves.convert_from_f32_slice(chunk);
-        halves.convert_to_f32_slice(chunk);
+/// The nearest value that fp16 has, for each; beyond 65519 infinity. Where the numerics know no NaN, `nan` stands for it.
+pub(crate) fn round_to_half(items: &mut [f32], numerics: Numerics, nan: f32) {
+    match numerics.rounding {
+        Rounding::HalfEven => {
+            let mut halves = [half::f16::ZERO; 512];
+            for chunk in items.chunks_mut(halves.len()) {
+                let halves = &mut halves[..chunk.len()];
+                halves.convert_from_f32_slice(chunk);
+                halves.convert_to_f32_slice(chunk);
+            }
+        }
+        Rounding::HalfAway => {
+            for x in items.iter_mut() {
+                *x = to_half(f64::from(*x), Rounding::HalfAway) as f32;
+            }
+        }
+    }
+    if numerics.no_nan {
+        for x in items {
+            *x = if x.is_nan() { nan } else { *x + 0.0 };
+        }
     }
 }

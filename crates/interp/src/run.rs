@@ -309,20 +309,20 @@ fn enter(a: &Array, t: &TensorType, mapping: Option<Mapping>, shared: &Shared) -
     }
 }
 
+/// An input or a constant as the arithmetic stores it.
 fn rounded(a: Array, shared: &Shared) -> Array {
     match shared.arithmetic.numerics() {
-        Some(_) => a.update_f32(round_to_half),
+        Some(numerics) => a.update_f32(|items| round_to_half(items, numerics, f32::INFINITY)),
         None => a,
     }
 }
 
 fn round(values: &mut Values, shared: &Shared) {
-    if shared.arithmetic.numerics().is_none() {
-        return;
-    }
+    let Some(numerics) = shared.arithmetic.numerics() else { return };
     for v in values {
         if let Value::Tensor(a) = v {
-            *a = rounded(std::mem::replace(a, Array::empty()), shared);
+            let whole = std::mem::replace(a, Array::empty());
+            *a = whole.update_f32(|items| round_to_half(items, numerics, 0.0));
         }
     }
 }

@@ -28,6 +28,7 @@ mod slice;
 mod spatial;
 mod states;
 mod unary;
+mod window;
 
 use crate::kernel::{Kernel, Table};
 
