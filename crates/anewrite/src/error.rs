@@ -34,6 +34,18 @@ pub enum Error {
         /// What happened.
         source: anewrite_rewrite::DriverError,
     },
+    /// The rewritten model computes something else than the original.
+    #[error("{path}: the rewritten model is not equal to the original: {what}{}{}", first.as_ref().map_or(String::new(), |f| format!("; it first differs at {f}")), patch.as_ref().map_or(String::new(), |p| format!("; patch {p} makes the difference")))]
+    NotEqual {
+        /// The part of the model.
+        path: String,
+        /// The output, on which input, by how much.
+        what: String,
+        /// The first op whose inputs agree and whose output does not: kind, name and difference.
+        first: Option<String>,
+        /// The patch that makes the difference: number, rule and place.
+        patch: Option<String>,
+    },
     /// The rewritten program breaks an invariant; nothing was written.
     #[error("{path}: the rewritten program is not well-formed, which is an error of a rule: {violations}")]
     NotWellFormed {
@@ -86,7 +98,9 @@ pub enum Error {
 impl Error {
     /// Whether a rewrite was found to be unequal to what it replaces.
     pub fn is_inequality(&self) -> bool {
-        matches!(self, Error::Rewrite { source: anewrite_rewrite::DriverError::NotEqual { .. }, .. })
+        let by_patch =
+            matches!(self, Error::Rewrite { source: anewrite_rewrite::DriverError::NotEqual { .. }, .. });
+        by_patch || matches!(self, Error::NotEqual { .. })
     }
 
     /// What to do about it, where that is not in the message.
@@ -94,6 +108,10 @@ impl Error {
         match self {
             Error::Open(e) => e.hint(),
             Error::Write(e) => e.hint().map(str::to_owned),
+            e if e.is_inequality() => Some(
+                "nothing was written; --keep-going leaves the patch out and goes on, --stop-after N keeps the ones before it"
+                    .into(),
+            ),
             _ => None,
         }
     }

@@ -31,6 +31,7 @@ mod rewrite;
 mod run;
 mod selection;
 mod show;
+mod verify;
 
 pub use anewrite_ane::Target;
 pub use anewrite_convert::{Color, Feature, FeatureKind, Flexible, Interface};
@@ -38,6 +39,9 @@ pub use anewrite_convert::{Document, Part};
 pub use anewrite_diff::{Census, ProgramDiff, Table};
 pub use anewrite_interp::{Arithmetic, Options as EvaluatorOptions, Value};
 pub use anewrite_rewrite::{Code, Grade, Purpose, Rule, RuleInfo};
+pub use anewrite_verify::{
+    Difference as Distance, Divergence, Event, Mode, ModelReport, OutputReport, PatchSummary, Plan,
+};
 pub use coreml_package::{Progress, WriteOptions, Written};
 pub use diff::{Difference, PartDifference, diff};
 pub use error::Error;
@@ -46,7 +50,10 @@ pub use model::Model;
 pub use ranges::{RANGES_VERSION, RangeWatch, Ranges, ValueRange};
 pub use recorder::{Intermediates, Recorder};
 pub use report::{FiringReport, NearMissReport, PartReport, REPORT_VERSION, Report, Verification};
-pub use rewrite::{RewriteOptions, Rewritten, check_output, rewrite};
+pub use rewrite::{RewriteOptions, Rewritten, check_output, rewrite, rewrite_with};
 pub use run::{RunOptions, Runner, Watch};
 pub use selection::{Selection, rule, rules};
 pub use show::{ShowOptions, show, show_model};
+pub use verify::{
+    ComparedPart, ComparisonReport, OnEvent, PartVerification, VerifiedReport, VerifyOptions, verify,
+};

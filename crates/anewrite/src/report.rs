@@ -4,6 +4,8 @@ use anewrite_diff::Census;
 use anewrite_rewrite::Firing;
 use serde::Serialize;
 
+use crate::verify::VerifiedReport;
+
 /// The version of the JSON forms of reports: raised when a field changes its meaning or goes.
 pub const REPORT_VERSION: u32 = 1;
 
@@ -36,6 +38,15 @@ pub struct Report {
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "status", rename_all = "kebab-case")]
 pub enum Verification {
+    /// Each patch and the whole model were compared with the original, and agree.
+    Verified(Box<VerifiedReport>),
+    /// Each patch was compared with what it replaces; the whole model cannot be run here.
+    PatchesOnly {
+        /// Why not.
+        why: String,
+        /// What came of the patches.
+        report: Box<VerifiedReport>,
+    },
     /// Nothing was compared.
     NotVerified {
         /// Why not.

@@ -6,9 +6,9 @@ use std::time::Instant;
 use anewrite_ane::Target;
 use anewrite_convert::{Document, NoWeights, Part};
 use anewrite_diff::Census;
-use anewrite_ir::{Program, verify};
-
-use anewrite_rewrite::{Code, Context, Outcome, run, run_some};
+use anewrite_ir::{Dialect, Program, verify};
+use anewrite_rewrite::{Code, Context, Firing, Outcome, Rule, run, run_some};
+use anewrite_verify::{Case, Failure, Note, PatchOracle, PatchSummary};
 use bytes::Bytes;
 use coreml_package::{
     OutputKind, PackageOutput, Source, WriteOptions, Written, write_model_file, write_package,
@@ -18,10 +18,13 @@ use crate::diff::Difference;
 use crate::engine::{Engine, default_target, family_names};
 use crate::model::{Model, dialect_of};
 use crate::report::{FiringReport, NearMissReport, PartReport, REPORT_VERSION, Report, Verification};
+use crate::verify::{
+    Given, OnEvent, PartVerification, Rewrote, VerifiedReport, VerifyOptions, nothing_compared,
+};
 use crate::{Error, Selection};
 
 /// How to rewrite.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct RewriteOptions {
     /// What the model is for; by default every family that its lowest system runs on.
     pub target: Option<Target>,
@@ -31,6 +34,20 @@ pub struct RewriteOptions {
     pub stop_after: Option<u32>,
     /// The rule whose near misses to report.
     pub why: Option<Code>,
+    /// How the result is compared with the original; `None` leaves that out.
+    pub verify: Option<VerifyOptions>,
+}
+
+impl Default for RewriteOptions {
+    fn default() -> Self {
+        RewriteOptions {
+            target: None,
+            selection: Selection::default(),
+            stop_after: None,
+            why: None,
+            verify: Some(VerifyOptions::default()),
+        }
+    }
 }
 
 /// A rewritten model, not yet written.
@@ -61,18 +78,39 @@ pub struct Rewritten<'a> {
 /// # }
 /// ```
 pub fn rewrite<'a>(model: &'a Model, options: &RewriteOptions) -> Result<Rewritten<'a>, Error> {
+    rewrite_with(model, options, &mut |_| ())
+}
+
+/// As [`rewrite`], telling what is compared before it is.
+///
+/// # Errors
+/// As [`rewrite`].
+pub fn rewrite_with<'a>(
+    model: &'a Model,
+    options: &RewriteOptions,
+    on: OnEvent<'_>,
+) -> Result<Rewritten<'a>, Error> {
     let start = Instant::now();
     let mut document = model.document.clone();
     let mut parts = Vec::with_capacity(document.parts.len());
     let mut families = Vec::new();
-    for (part, original) in document.parts.iter_mut().zip(&model.document.parts) {
+    let mut given = match &options.verify {
+        Some(v) => Given::of(&model.document, v)?,
+        None => Given::default(),
+    };
+    let mut verified = Vec::new();
+    for (i, (part, original)) in document.parts.iter_mut().zip(&model.document.parts).enumerate() {
         let target = options.target.unwrap_or_else(|| default_target(part.info().spec_version));
         for name in family_names(target.families()) {
             if !families.contains(&name) {
                 families.push(name);
             }
         }
-        parts.push(rewrite_part(part, &original.program, options, Engine::new(target))?);
+        let rules = options.selection.rules();
+        let job = Job { original, options, rules, judges_patches: true, given: given.take(i) };
+        let (report, verification) = job.run(part, Engine::new(target), on)?;
+        parts.push(report);
+        verified.extend(verification);
     }
     let changed = parts.iter().any(|p| !p.firings.is_empty());
     let report = Report {
@@ -80,7 +118,7 @@ pub fn rewrite<'a>(model: &'a Model, options: &RewriteOptions) -> Result<Rewritt
         kind: model.kind().to_owned(),
         target: families,
         changed,
-        verified: Verification::NotVerified { why: "this version does not evaluate models".into() },
+        verified: verification(options, changed, verified),
         parts,
         notes: model.document.notes().iter().map(ToString::to_string).collect(),
         bytes_before: model.byte_len(),
@@ -90,53 +128,199 @@ pub fn rewrite<'a>(model: &'a Model, options: &RewriteOptions) -> Result<Rewritt
     Ok(Rewritten { original: model, document, report })
 }
 
-fn rewrite_part(
-    part: &mut Part,
-    original: &Program,
-    options: &RewriteOptions,
-    engine: Engine,
-) -> Result<PartReport, Error> {
-    let dialect = dialect_of(&part.program);
-    let rules = options.selection.rules();
-    let cx = Context {
-        dialect: &*dialect,
-        rules: &rules,
-        objective: &engine,
-        oracle: None,
-        approximate: options.selection.allows_approximate(),
-        forced: options.selection.forced(),
-        why: options.why,
-        verify: cfg!(debug_assertions),
+/// What the report says about verification.
+fn verification(options: &RewriteOptions, changed: bool, parts: Vec<PartVerification>) -> Verification {
+    let Some(v) = &options.verify else {
+        return Verification::NotVerified { why: "verification was turned off".into() };
     };
-    let before = Census::of(&part.program);
-    let program = std::mem::take(&mut part.program);
-    let outcome = match options.stop_after {
-        None => run(program, &cx),
-        Some(n) => run_some(program, &cx, |number| number <= n),
-    };
-    let outcome = outcome.map_err(|source| Error::Rewrite { path: place(part), source })?;
-    let Outcome { program, firings, near_misses, .. } = outcome;
-    part.program = program;
-    if !firings.is_empty()
-        && let Err(after) = verify::verify(&part.program, &*dialect)
-    {
-        // A source that breaks invariants itself is not ours to refuse, only what a rule would add.
-        let already = verify::verify(original, &*dialect).err().map_or(0, |v| v.0.len());
-        if after.0.len() > already {
-            return Err(Error::NotWellFormed { path: place(part), violations: after.to_string() });
+    if !changed {
+        return Verification::NotVerified { why: "nothing was changed".into() };
+    }
+    let seconds = parts.iter().map(|p| p.model.seconds + p.patches.seconds).sum();
+    let blind = parts.iter().find(|p| !p.model.has_compared()).map(|p| nothing_compared(&p.model));
+    let report = Box::new(VerifiedReport { mode: v.mode, parts, seconds });
+    match blind {
+        Some(why) => Verification::PatchesOnly { why, report },
+        None => Verification::Verified(report),
+    }
+}
+
+/// One network to be rewritten.
+struct Job<'a> {
+    original: &'a Part,
+    options: &'a RewriteOptions,
+    rules: Vec<&'static dyn Rule>,
+    /// Whether patches are judged one by one, besides the whole network.
+    judges_patches: bool,
+    given: Vec<Case>,
+}
+
+impl Job<'_> {
+    fn run(
+        &self,
+        part: &mut Part,
+        engine: Engine,
+        on: OnEvent<'_>,
+    ) -> Result<(PartReport, Option<PartVerification>), Error> {
+        let dialect = dialect_of(&part.program);
+        let rules = &self.rules;
+        let patches = self.options.verify.as_ref().filter(|_| self.judges_patches);
+        let oracle = patches.map(|v| PatchOracle::new(v.patches()));
+        let cx = Context {
+            dialect: &*dialect,
+            rules,
+            objective: &engine,
+            oracle: oracle.as_ref().map(|o| o as &dyn anewrite_rewrite::Oracle),
+            approximate: self.options.selection.allows_approximate(),
+            forced: self.options.selection.forced(),
+            why: self.options.why,
+            verify: cfg!(debug_assertions),
+        };
+        let before = Census::of(&part.program);
+        let empty = Program::new(part.program.dialect);
+        let mut own = Some(std::mem::replace(&mut part.program, empty));
+        let mut left_out: Vec<(u32, Note)> = Vec::new();
+        let (outcome, model) = loop {
+            let outcome =
+                self.replay(own.take(), part, &cx, |n| left_out.iter().all(|(out, _)| *out != n))?;
+            self.well_formed(part, &outcome.program, &*dialect, &outcome.firings)?;
+            let Some(v) = &self.options.verify else { break (outcome, None) };
+            if outcome.firings.is_empty() {
+                break (outcome, None);
+            }
+            let patches = oracle.as_ref().map(PatchOracle::summary).unwrap_or_default();
+            let model = self.rewrote(&outcome, rules, &patches).compare(v, &self.given, on);
+            let Some(failure) = model.failure.clone() else { break (outcome, Some(model)) };
+            let found = self.culprit(part, &cx, &patches, &outcome, &left_out, &failure)?;
+            match found {
+                Some((number, note)) if v.keep_going => left_out.push((number, note)),
+                found => {
+                    let rewrote = self.rewrote(&outcome, rules, &patches);
+                    let first = rewrote.first_difference(v, &failure);
+                    return Err(Error::NotEqual {
+                        path: place(part),
+                        what: format!(
+                            "{} ({}, {})",
+                            failure.what,
+                            failure.case.label,
+                            failure.arithmetic.name()
+                        ),
+                        first: first.map(|d| format!("{} {}: {}", d.kind, d.name, d.how)),
+                        patch: found.map(|(number, n)| format!("{number} ({} at {})", n.code, n.at)),
+                    });
+                }
+            }
+        };
+        let name =
+            |code: Code| rules.iter().map(|r| r.info()).find(|i| i.code == code).map_or("", |i| i.name);
+        let Outcome { program, firings, near_misses, .. } = outcome;
+        part.program = program;
+        let report = PartReport {
+            path: part.path.clone(),
+            firings: firings.iter().map(|f| FiringReport::of(f, name(f.code))).collect(),
+            before,
+            after: Census::of(&part.program),
+            near_misses: near_misses
+                .iter()
+                .map(|m| NearMissReport {
+                    op: m.op.to_string(),
+                    kind: m.kind.to_string(),
+                    why: m.why.clone(),
+                })
+                .collect(),
+        };
+        let verification = model.map(|model| PartVerification {
+            path: part.path.clone(),
+            patches: oracle.as_ref().map(PatchOracle::summary).unwrap_or_default(),
+            model,
+            left_out: left_out.into_iter().map(|(_, note)| note).collect(),
+        });
+        Ok((report, verification))
+    }
+
+    /// Rewrites the original: all of it where its program is handed over, else with the firings that `keep` wants.
+    fn replay(
+        &self,
+        own: Option<Program>,
+        part: &Part,
+        cx: &Context<'_>,
+        keep: impl Fn(u32) -> bool,
+    ) -> Result<Outcome, Error> {
+        let stop = self.options.stop_after;
+        let all = own.is_some() && stop.is_none();
+        let program = own.unwrap_or_else(|| self.original.program.clone());
+        let outcome = match stop {
+            _ if all => run(program, cx),
+            _ => run_some(program, cx, |n| stop.is_none_or(|stop| n <= stop) && keep(n)),
+        };
+        outcome.map_err(|source| Error::Rewrite { path: place(part), source })
+    }
+
+    /// A source that breaks invariants itself is not ours to refuse, only what a rule would add.
+    fn well_formed(
+        &self,
+        part: &Part,
+        program: &Program,
+        dialect: &dyn Dialect,
+        firings: &[Firing],
+    ) -> Result<(), Error> {
+        if !firings.is_empty()
+            && let Err(after) = verify::verify(program, dialect)
+        {
+            let already = verify::verify(&self.original.program, dialect).err().map_or(0, |v| v.0.len());
+            if after.0.len() > already {
+                return Err(Error::NotWellFormed { path: place(part), violations: after.to_string() });
+            }
+        }
+        Ok(())
+    }
+
+    fn rewrote<'o>(
+        &'o self,
+        outcome: &'o Outcome,
+        rules: &'o [&'static dyn Rule],
+        patches: &'o PatchSummary,
+    ) -> Rewrote<'o> {
+        Rewrote {
+            part: self.original,
+            before: &self.original.program,
+            after: &outcome.program,
+            firings: &outcome.firings,
+            provenance: &outcome.provenance,
+            rules,
+            patches,
         }
     }
-    let name = |code: Code| rules.iter().map(|r| r.info()).find(|i| i.code == code).map_or("", |i| i.name);
-    Ok(PartReport {
-        path: part.path.clone(),
-        firings: firings.iter().map(|f| FiringReport::of(f, name(f.code))).collect(),
-        before,
-        after: Census::of(&part.program),
-        near_misses: near_misses
-            .iter()
-            .map(|m| NearMissReport { op: m.op.to_string(), kind: m.kind.to_string(), why: m.why.clone() })
-            .collect(),
-    })
+
+    /// The first firing with which the case fails, found by halving.
+    fn culprit(
+        &self,
+        part: &Part,
+        cx: &Context<'_>,
+        patches: &PatchSummary,
+        outcome: &Outcome,
+        left_out: &[(u32, Note)],
+        failure: &Failure,
+    ) -> Result<Option<(u32, Note)>, Error> {
+        let Some(v) = &self.options.verify else { return Ok(None) };
+        let numbers: Vec<u32> = outcome.firings.iter().map(|f| f.number).collect();
+        // With none of the first `good` firings it passes, with `bad` of them it fails.
+        let (mut good, mut bad) = (0, numbers.len());
+        let mut what = failure.what.clone();
+        while bad - good > 1 {
+            let middle = (good + bad) / 2;
+            let last = numbers[middle - 1];
+            let keep = |n: u32| n <= last && left_out.iter().all(|(out, _)| *out != n);
+            let tried = self.replay(None, part, cx, keep)?;
+            match self.rewrote(&tried, &self.rules, patches).recheck(v, failure) {
+                Some(how) => (bad, what) = (middle, how),
+                None => good = middle,
+            }
+        }
+        let firing =
+            numbers.get(bad.wrapping_sub(1)).and_then(|n| outcome.firings.iter().find(|f| f.number == *n));
+        Ok(firing.map(|f| (f.number, Note { code: f.code.to_string(), at: f.at.to_string(), what })))
+    }
 }
 
 fn place(part: &Part) -> String {

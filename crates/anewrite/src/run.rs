@@ -64,6 +64,11 @@ struct Stage<'m> {
 pub trait Watch {
     /// The observer of a part's run.
     fn part(&mut self, part: &Part) -> &mut dyn Observer;
+
+    /// A function of a part is about to run on these inputs.
+    fn enter(&mut self, part: &Part, function: &str, inputs: &[(Str, Value)]) {
+        let _ = (part, function, inputs);
+    }
 }
 
 /// Nobody watches.
@@ -211,6 +216,7 @@ impl Stage<'_> {
             };
             inputs.push((v.name.clone(), given));
         }
+        watch.enter(self.part, function, &inputs);
         let out = self.evaluator.watch(function, inputs, watch.part(self.part)).map_err(fail)?;
         let is_network = p.dialect == DialectId::Nn;
         let mut all = BTreeMap::new();

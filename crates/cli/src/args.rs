@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[command(name = "anewrite", version, max_term_width = 100)]
 #[command(after_help = "Exit codes:
   0  done
-  1  `diff`: the models differ
+  1  `diff` and `verify`: the models differ
   2  wrong usage, or an input that cannot be read or an output that cannot be written
   3  a rewrite is not equal to what it replaces; nothing was written")]
 pub(crate) struct Cli {
@@ -25,6 +25,8 @@ pub(crate) enum Command {
     Show(Show),
     /// List what differs between two models, op by op
     Diff(Diff),
+    /// Compare two models with the same interface on the same inputs
+    Verify(Verify),
     /// Run a model on inputs from files, on any machine
     Run(Run),
     /// List the rules
@@ -87,6 +89,60 @@ pub(crate) struct Rewrite {
     /// Say where this rule came nearest to firing and what it missed
     #[arg(long, value_name = "CODE")]
     pub(crate) why: Option<String>,
+    /// Do not compare the result with the original
+    #[arg(long, conflicts_with_all = ["verify", "inputs", "keep_going", "seed", "memory"])]
+    pub(crate) no_verify: bool,
+    /// How thoroughly to compare the result with the original
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) verify: Thoroughness,
+    /// Leave out patches that are not equal to what they replace, and go on
+    #[arg(long)]
+    pub(crate) keep_going: bool,
+    #[command(flatten)]
+    pub(crate) runs: Runs,
+    /// How to print the report
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+/// How models are run to be compared.
+#[derive(Debug, Args)]
+pub(crate) struct Runs {
+    /// Compare on these inputs in place of random ones: .npz files with arrays, .json files with texts and
+    /// dictionaries, with commas between. Given again, one prediction follows the other
+    #[arg(long, value_name = "FILES")]
+    pub(crate) inputs: Vec<String>,
+    /// The most memory for values, such as 4G or 512M
+    #[arg(long, value_name = "SIZE", default_value = "8G", value_parser = size)]
+    pub(crate) memory: u64,
+    /// Where random numbers start
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Thoroughness {
+    /// A few inputs in each shape, for up to a minute
+    #[default]
+    Fast,
+    /// More inputs, for up to ten minutes
+    Full,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Verify {
+    /// The model that counts as right
+    pub(crate) before: PathBuf,
+    /// The model that is compared with it
+    pub(crate) after: PathBuf,
+    /// How thoroughly
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) verify: Thoroughness,
+    /// The share of an output's scale that it may be off in fp64
+    #[arg(long, value_name = "SHARE", default_value_t = 1e-9)]
+    pub(crate) tolerance: f64,
+    #[command(flatten)]
+    pub(crate) runs: Runs,
     /// How to print the report
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,

@@ -37,6 +37,34 @@ impl Spinner {
     }
 }
 
+impl Spinner {
+    /// Shows what is being compared; what a comparison will cost stands on the standard error before it starts.
+    pub(crate) fn event(&self, event: &anewrite::Event<'_>) {
+        match event {
+            anewrite::Event::Plan(plan) => {
+                let sampled = plan.sampled.as_ref().map_or(String::new(), |s| format!("; {s}"));
+                let text = format!(
+                    "comparing: {} runs, {:.1} G operations, about {:.0} s and {} MB{sampled}",
+                    plan.runs,
+                    plan.operations / 1e9,
+                    plan.seconds.ceil(),
+                    plan.memory.div_ceil(1 << 20),
+                );
+                // worth a line of its own only where someone will wait
+                if plan.seconds >= 1.0 {
+                    self.bar.suspend(|| {
+                        let _ = std::io::Write::write_fmt(&mut anstream::stderr(), format_args!("{text}\n"));
+                    });
+                }
+                self.bar.set_message(text);
+            }
+            anewrite::Event::Case(case, done, of) => {
+                self.bar.set_message(format!("comparing {} of {of}: {case}", done + 1));
+            }
+        }
+    }
+}
+
 impl Drop for Spinner {
     fn drop(&mut self) {
         self.bar.finish_and_clear();

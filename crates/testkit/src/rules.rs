@@ -1,5 +1,7 @@
 use anewrite_ir::{Dialect, Program, text};
-use anewrite_rewrite::{Code, Comparison, Context, Objective, Outcome, Region, Rule, run};
+use anewrite_rewrite::{
+    Code, Comparison, Context, DriverError, Objective, Oracle, Outcome, Region, Rule, run,
+};
 
 use crate::normal::normal_form;
 
@@ -25,19 +27,36 @@ impl Objective for Bench<'_> {
 
 impl Bench<'_> {
     fn run(&self, program: Program) -> Outcome {
+        self.try_run(program, None).unwrap_or_else(|e| panic!("{}: {e}", self.rule.info().code))
+    }
+
+    /// What the rule makes of a program where an oracle judges its patches.
+    ///
+    /// # Errors
+    /// What the oracle says against a patch.
+    ///
+    /// # Panics
+    /// Where the text does not parse, or the rule does not fire.
+    pub fn judged(&self, text: &str, oracle: &dyn Oracle) -> Result<Outcome, DriverError> {
+        let out = self.try_run(parse(text), Some(oracle))?;
+        assert!(!out.firings.is_empty(), "{} does not fire: {:?}", self.rule.info().code, out.near_misses);
+        Ok(out)
+    }
+
+    fn try_run(&self, program: Program, oracle: Option<&dyn Oracle>) -> Result<Outcome, DriverError> {
         let rules = [self.rule];
         let code: Code = self.rule.info().code;
         let cx = Context {
             dialect: self.dialect,
             rules: &rules,
             objective: self,
-            oracle: None,
+            oracle,
             approximate: true,
             forced: &[],
             why: Some(code),
             verify: true,
         };
-        run(program, &cx).unwrap_or_else(|e| panic!("{code}: {e}"))
+        run(program, &cx)
     }
 
     /// The program after the rule, in normal form.

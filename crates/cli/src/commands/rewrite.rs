@@ -6,10 +6,10 @@ use std::process::ExitCode;
 
 use anewrite::{
     Model, PartReport, Progress, Report, RewriteOptions, Rewritten, Selection, Table, Target, Verification,
-    WriteOptions,
+    VerifyOptions, WriteOptions,
 };
 
-use super::{json, stdout};
+use super::{json, stdout, verify};
 use crate::args::{Format, Rewrite};
 use crate::fail::Failure;
 use crate::progress::{self, Spinner};
@@ -21,6 +21,8 @@ pub(crate) fn run(args: &Rewrite) -> Result<ExitCode, Failure> {
             .force(&args.force_rule)?
             .approximate(args.allow.is_some()),
         stop_after: args.stop_after,
+        verify: if args.no_verify { None } else { Some(verify::options(&args.runs, args.verify)?) }
+            .map(|v| VerifyOptions { keep_going: args.keep_going, ..v }),
         why: args.why.as_deref().map(|c| anewrite::rule(c).map(|r| r.info().code)).transpose()?,
     };
     let output = args.output.as_ref().filter(|_| !args.dry_run);
@@ -30,7 +32,7 @@ pub(crate) fn run(args: &Rewrite) -> Result<ExitCode, Failure> {
     }
     let spinner = Spinner::start("rewriting");
     let model = Model::open(&args.input)?;
-    let mut rewritten = anewrite::rewrite(&model, &options)?;
+    let mut rewritten = anewrite::rewrite_with(&model, &options, &mut |event| spinner.event(&event))?;
     drop(spinner);
     if let Some(output) = output {
         let bar = progress::bytes(model.byte_len());
@@ -121,10 +123,21 @@ fn sizes(out: &mut dyn Write, part: &PartReport, bytes: Option<(u64, u64)>) -> R
 }
 
 fn summary(out: &mut dyn Write, args: &Rewrite, report: &Report) -> Result<(), Failure> {
-    let Verification::NotVerified { why } = &report.verified;
     writeln!(out, "for {}", report.target.join(", "))?;
-    if report.changed {
-        writeln!(out, "not verified: {why}")?;
+    match &report.verified {
+        Verification::NotVerified { why } if report.changed => writeln!(out, "not verified: {why}")?,
+        Verification::NotVerified { .. } => {}
+        Verification::PatchesOnly { why, report } => {
+            verify::patches(out, report)?;
+            writeln!(out, "the whole model is not verified: {why}")?;
+        }
+        Verification::Verified(report) => {
+            verify::patches(out, report)?;
+            for part in &report.parts {
+                verify::model(out, &part.model)?;
+            }
+            writeln!(out, "verified: equal to the original, {:.2} s", report.seconds)?;
+        }
     }
     let done = match (&args.output, report.bytes_after) {
         (Some(path), Some(bytes)) => {
