@@ -6,7 +6,7 @@ use smallvec::{SmallVec, smallvec};
 use crate::expr::{Ctx, Expr, Facts, observe};
 use crate::family::{Family, FamilySet};
 use crate::os::OsRange;
-use crate::table::{Confidence, Route, Row, Status, tables};
+use crate::table::{Confidence, Hazard, Route, Row, Status, tables};
 use crate::target::Target;
 use crate::verdict::{Eligibility, Note, Verdict, Why};
 use crate::view::OpView;
@@ -82,6 +82,44 @@ pub fn notes(op: &dyn OpView, target: &Target) -> Vec<Note> {
         }
     }
     notes
+}
+
+/// The hazards that an op is known to bring, for each row that warns of one the families of `target` concerned.
+///
+/// ```
+/// use anewrite_ane::{Hazard, SimpleOp, Target, hazards};
+/// use anewrite_tensor::DType;
+///
+/// let wide = SimpleOp::new("conv")
+///     .input("x", DType::F16, &[1, 8, 1, 400])
+///     .constant("weight", DType::F16, &[8, 8, 1, 17])
+///     .result(DType::F16, &[1, 8, 1, 384]);
+/// let found = hazards(&wide, &Target::parse("m4")?);
+/// assert_eq!(found.iter().map(|(hazard, _)| *hazard).collect::<Vec<_>>(), [Hazard::Model]);
+/// # Ok::<(), anewrite_ane::TargetError>(())
+/// ```
+pub fn hazards(op: &dyn OpView, target: &Target) -> SmallVec<[(Hazard, FamilySet); 1]> {
+    let tables = tables();
+    let mut found = SmallVec::new();
+    let mut rows = tables.rows_for(op.op()).filter_map(|row| Some((row, row.hazard?))).peekable();
+    if rows.peek().is_none() {
+        return found;
+    }
+    let facts = Facts::new(op);
+    let ctx = Ctx::new(&facts, &tables.limits, Family::NoEngine);
+    for (row, hazard) in rows {
+        let speaks = row.os.is_none_or(|range| range.covers(target.os()) == Some(true));
+        let broken = |family: &Family| match row.status {
+            Status::Note => row.when.as_ref().is_none_or(|when| ctx.on(*family).truth(when) == Ok(true)),
+            _ => matches!(find(&ctx.on(*family), row, target.os()), Finding::Broken),
+        };
+        let families: FamilySet =
+            target.families().intersection(row.families).iter().filter(|f| speaks && broken(f)).collect();
+        if !families.is_empty() {
+            found.push((hazard, families));
+        }
+    }
+    found
 }
 
 /// What a row comes to for one op on one family.

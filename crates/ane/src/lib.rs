@@ -5,7 +5,8 @@
 //! * [`limit`]: a numeric limit of a family, such as the widest convolution kernel.
 //! * [`eligibility`]: whether the engine can run an op at all, with the row of the table and the
 //!   observed value that decided it. `unknown` is an answer: a guess is never given as a fact.
-//! * [`notes`]: what a person should know of an op that runs: hazards of value, speed, compile time.
+//! * [`notes`]: what a person should know of an op that runs: hazards of value, speed, compile time;
+//!   [`hazards`]: those of them, and of refusals, that reach beyond the op.
 //! * [`prices`] and [`plan`]: what Core ML's planner thinks an op costs on each backend, and where it
 //!   would put every op of a program. That is another question than eligibility.
 //!
@@ -47,15 +48,16 @@ pub use check::{check, known_ops};
 pub use device::{Chip, Device, chips, devices};
 pub use expr::Observed;
 pub use family::{Family, FamilySet};
-pub use judge::{eligibility, notes};
+pub use judge::{eligibility, hazards, notes};
 pub use limits::{Dissent, Limit, LimitRow, LimitValue, limit, limit_set, limits};
 pub use os::{Os, OsRange};
 pub use planner::{
     Backend, Charges, Plan, PlanOp, Price, Prices, Segment, Totals, Trust, Work, charges, plan, prices,
+    stretch_cost,
 };
 pub use score::{Score, score};
 pub use simple::SimpleOp;
-pub use table::{Confidence, Route, Row, Source, Status, row, rows, source};
+pub use table::{Confidence, Hazard, Route, Row, Source, Status, row, rows, source};
 pub use target::{Target, TargetError};
 pub use verdict::{Answer, Eligibility, Note, Verdict, Why};
 pub use view::{Dims, OpView, Operand, Tensor, VALUE_LIMIT, Value};

@@ -50,6 +50,16 @@ pub enum Status {
     Note,
 }
 
+/// What a row warns of beyond its own ops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Hazard {
+    /// The whole model leaves the engine, or takes minutes to compile.
+    Model,
+    /// Values that 16-bit arithmetic loses.
+    Numerics,
+}
+
 /// One row of a capability table.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -84,6 +94,8 @@ pub struct Row {
     pub reason: Option<String>,
     /// What a person can do, where the rows know it.
     pub advice: Option<String>,
+    /// What it warns of beyond the op itself: [`hazards`](crate::hazards).
+    pub hazard: Option<Hazard>,
     /// Keys of the sources, resolved by [`source`](crate::source).
     pub sources: Vec<String>,
     /// How it is known.

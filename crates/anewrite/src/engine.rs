@@ -1,8 +1,14 @@
-//! The engine's knowledge as the driver's objective: the one place where the graph meets the tables.
+//! The engine's knowledge as the driver's objective: what ops come to on each family of a target.
 
-use anewrite_ane::{Answer, Family, FamilySet, Target};
-use anewrite_check::View;
-use anewrite_rewrite::{Comparison, Objective, Region};
+mod facet;
+mod pricing;
+#[cfg(test)]
+mod tests;
+
+use anewrite_ane::{Family, FamilySet, Target};
+use anewrite_rewrite::{Doubt, Objective, Pricing, Scenario};
+
+use pricing::EnginePricing;
 
 /// What is good for one target.
 pub(crate) struct Engine {
@@ -13,6 +19,12 @@ impl Engine {
     pub(crate) fn new(target: Target) -> Self {
         Engine { target }
     }
+
+    /// What nobody knows is taken one way and then the other, on each family in turn.
+    fn cases(&self) -> Vec<(Family, Doubt)> {
+        let families = self.target.families();
+        families.iter().flat_map(|f| [(f, Doubt::Refused), (f, Doubt::Runs)]).collect()
+    }
 }
 
 impl Objective for Engine {
@@ -20,59 +32,21 @@ impl Objective for Engine {
         self.target.families().iter().filter_map(|f| anewrite_ane::limit(id, f)).map(|l| l.value).min()
     }
 
-    fn compare(&self, before: Region<'_>, after: Region<'_>) -> Comparison {
-        let (old, new) = (self.answers(before), self.answers(after));
-        let (mut better, mut same) = (false, Vec::new());
-        for ((family, old), (_, new)) in old.into_iter().zip(new) {
-            let worse = (new.refused && !old.refused) || (new.unsure && !old.unsure);
-            if worse {
-                let what = if new.refused { "would be refused" } else { "would be unknown" };
-                return Comparison::Worse(format!("an op of the replacement {what} on {family}"));
-            }
-            better |= (old.refused && !new.refused) || (old.unsure && !new.unsure);
-            if old == new {
-                same.push((family, old));
-            }
-        }
-        if better {
-            return Comparison::Better;
-        }
-        let (runs, other): (Vec<_>, Vec<_>) = same.iter().partition(|(_, a)| !a.unsure);
-        let list =
-            |of: &[&(Family, Answers)]| of.iter().map(|(f, _)| f.to_string()).collect::<Vec<_>>().join(", ");
-        Comparison::Same(match (runs.is_empty(), other.is_empty()) {
-            (false, true) => format!("what stands there runs on {}", list(&runs)),
-            (true, _) => format!("it would be as unsure or refused on {}", list(&other)),
-            _ => format!("what stands there runs on {}; on {} nothing changes", list(&runs), list(&other)),
-        })
+    fn scenarios(&self) -> Vec<Scenario> {
+        let cases = self.cases().into_iter();
+        cases.map(|(family, doubt)| Scenario { target: family.to_string(), doubt }).collect()
     }
-}
 
-/// What the engine of one family does with some ops.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Answers {
-    /// One at least is known to be refused.
-    refused: bool,
-    /// One at least is refused or not known to run.
-    unsure: bool,
-}
+    fn pricing(&self) -> Box<dyn Pricing + '_> {
+        Box::new(EnginePricing::new(&self.target, self.cases()))
+    }
 
-impl Engine {
-    fn answers(&self, region: Region<'_>) -> Vec<(Family, Answers)> {
-        let none = Answers { refused: false, unsure: false };
-        let mut out: Vec<_> = self.target.families().iter().map(|f| (f, none)).collect();
-        for &op in region.ops {
-            let judged =
-                anewrite_ane::eligibility(&View::new(region.program, region.facts, op), &self.target);
-            for (family, answers) in &mut out {
-                match judged.on(*family).map(|v| v.answer()) {
-                    Some(Answer::Yes) => {}
-                    Some(Answer::No) => (answers.refused, answers.unsure) = (true, true),
-                    _ => answers.unsure = true,
-                }
-            }
+    fn on_record(&self, id: &str) -> Result<(), String> {
+        let row = anewrite_ane::row(id).ok_or_else(|| format!("the tables have no row {id}"))?;
+        if self.target.families().intersection(row.families).is_empty() {
+            return Err(format!("{id} speaks of other families than {}", self.target.families()));
         }
-        out
+        Ok(())
     }
 }
 

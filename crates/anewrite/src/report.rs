@@ -75,6 +75,8 @@ pub struct PartReport {
 pub struct FiringReport {
     /// Its number, from 1: what `--stop-after` counts.
     pub number: u32,
+    /// The number of the first of the firings that only together are a gain; its own where it is one alone.
+    pub with: u32,
     /// The rule's code.
     pub code: String,
     /// The rule's name.
@@ -94,6 +96,7 @@ impl FiringReport {
         };
         FiringReport {
             number: f.number,
+            with: f.with,
             code: f.code.to_string(),
             name,
             at: f.at.to_string(),

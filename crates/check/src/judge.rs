@@ -57,7 +57,30 @@ pub fn computes(program: &Program, op: OpId) -> bool {
 /// This is the whole cost of looking at an op: keep the result for as long as the op and its types stay.
 pub fn judge(program: &Program, facts: &Facts, op: OpId, target: &Target) -> Judged {
     let mapping = program.op(op).kind.starts_with(PREFIX).then(|| Mapping::of(program));
-    judge_with(program, facts, op, target, mapping)
+    judge_as(program, facts, op, target, mapping)
+}
+
+/// As [`judge`], with the mapping of a NeuralNetwork known: finding it out may mean to look at every layer. `None` for
+/// other programs.
+pub fn judge_as(
+    program: &Program,
+    facts: &Facts,
+    op: OpId,
+    target: &Target,
+    mapping: Option<Mapping>,
+) -> Judged {
+    let view = View::new(program, facts, op);
+    // The formulas are the same for every family; only their confidence is not, which `charges` gives.
+    let family = target.families().iter().next().unwrap_or(Family::NoEngine);
+    let (prices, work) = match mapping {
+        Some(mapping) => (None, layer_work(program, facts, op, mapping)),
+        None => {
+            let prices = prices(&view, family);
+            let work = prices.work;
+            (Some(prices), work)
+        }
+    };
+    Judged { op, eligibility: eligibility(&view, target), prices, work, reads: reads(program, facts, op) }
 }
 
 /// Asks about every op of a block that computes, in program order. Ops of nested blocks are not among them.
@@ -90,28 +113,7 @@ pub fn judge_block(program: &Program, facts: &Facts, block: BlockId, target: &Ta
         layers.then(|| Mapping::of(program))
     });
     let ops = program.ops(block).filter(|&op| computes(program, op));
-    ops.map(|op| judge_with(program, facts, op, target, mapping)).collect()
-}
-
-fn judge_with(
-    program: &Program,
-    facts: &Facts,
-    op: OpId,
-    target: &Target,
-    mapping: Option<Mapping>,
-) -> Judged {
-    let view = View::new(program, facts, op);
-    // The formulas are the same for every family; only their confidence is not, which `charges` gives.
-    let family = target.families().iter().next().unwrap_or(Family::NoEngine);
-    let (prices, work) = match mapping {
-        Some(mapping) => (None, layer_work(program, facts, op, mapping)),
-        None => {
-            let prices = prices(&view, family);
-            let work = prices.work;
-            (Some(prices), work)
-        }
-    };
-    Judged { op, eligibility: eligibility(&view, target), prices, work, reads: reads(program, facts, op) }
+    ops.map(|op| judge_as(program, facts, op, target, mapping)).collect()
 }
 
 /// Results of ops in the same block that the op or what is nested in it reads, each once, with their bytes.

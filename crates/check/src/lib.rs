@@ -13,5 +13,5 @@ mod judge;
 mod view;
 mod work;
 
-pub use judge::{Doubt, Judged, computes, judge, judge_block, plan_ops};
+pub use judge::{Doubt, Judged, computes, judge, judge_as, judge_block, plan_ops};
 pub use view::View;

@@ -36,7 +36,7 @@ pub(crate) struct Journal {
 }
 
 #[derive(Clone, Debug)]
-enum Edit {
+pub(crate) enum Edit {
     AddOp(OpId),
     AddConst(ValueId),
     RemoveOp { op: OpId, before: Option<OpId> },
@@ -240,6 +240,11 @@ impl Program {
     /// Starts to record edits, or goes on, and returns the present point.
     pub fn mark(&mut self) -> Mark {
         Mark(self.journal.get_or_insert_default().edits.len())
+    }
+
+    /// The edits since `mark`, in order.
+    pub(crate) fn edits_since(&self, mark: Mark) -> &[Edit] {
+        self.journal.as_ref().and_then(|j| j.edits.get(mark.0..)).unwrap_or_default()
     }
 
     /// Undoes every edit since `mark`. Identities made since then stay taken.

@@ -1,5 +1,7 @@
 //! Runs rules over a program: in a fixed order, to a bounded fixpoint, each firing recorded.
 
+mod transaction;
+
 use std::collections::VecDeque;
 
 use anewrite_ir::dims::DimTable;
@@ -11,10 +13,10 @@ use thiserror::Error;
 
 use crate::apply::{Applied, apply};
 use crate::matching::{Match, Miss, Pattern};
-use crate::objective::{Claim, Comparison, Objective, Oracle, Region};
+use crate::objective::{Claim, Objective, Oracle, Pricing, Scenario};
 use crate::patch::{Patch, PatchBuilder};
 use crate::record::{Firing, Record};
-use crate::rule::{Code, Grade, Purpose, Rule};
+use crate::rule::{Code, Grade, Purpose, Rule, RuleInfo};
 use crate::sweep::SweepCx;
 
 /// What the driver works with.
@@ -160,6 +162,15 @@ struct Driver<'a> {
     used: Vec<ValueId>,
     /// Violations of the source: not the rules' fault.
     violations: usize,
+    /// What prices ops, and in which scenarios.
+    pricing: Box<dyn Pricing + 'a>,
+    scenarios: Vec<Scenario>,
+    /// Whether a transaction is open.
+    open: bool,
+    /// Ops of the program.
+    live: usize,
+    /// Rules and ops that were weighed with all that stands around them, and were no gain.
+    explored: FxHashSet<(Code, OpId)>,
 }
 
 impl<'a> Driver<'a> {
@@ -181,7 +192,8 @@ impl<'a> Driver<'a> {
                 by_kind.entry(kind).or_default().push(i);
             }
         }
-        let limit = program.op_count() * 16 + 1000;
+        let live = program.op_count();
+        let limit = live * 16 + 1000;
         let violations = if cx.verify { count_violations(&program, cx.dialect) } else { 0 };
         let constants = program.values().map(|(id, _)| id).filter(|&v| program.constant(v).is_some());
         let used = constants.filter(|&v| program.use_count(v) > 0).collect();
@@ -203,6 +215,11 @@ impl<'a> Driver<'a> {
             limit,
             used,
             violations,
+            pricing: cx.objective.pricing(),
+            scenarios: cx.objective.scenarios(),
+            open: false,
+            live,
+            explored: FxHashSet::default(),
         }
     }
 
@@ -270,7 +287,7 @@ impl<'a> Driver<'a> {
             let mut cx = SweepCx { program, facts, dims, dialect: self.cx.dialect, patches: Vec::new() };
             sweep.sweep(&mut cx);
             for patch in cx.patches {
-                self.commit(*rule, patch, None)?;
+                self.put(*rule, patch, None)?;
             }
         }
         Ok(())
@@ -280,20 +297,22 @@ impl<'a> Driver<'a> {
         match self.attempt(rule, op) {
             Ok(patch) => {
                 let rule = self.cx.rules[rule];
-                let gated =
-                    rule.info().purpose != Purpose::Clean && !self.cx.forced.contains(&rule.info().code);
-                let refused = if gated {
-                    self.transaction(rule, patch, op)?
-                } else {
-                    self.commit(rule, patch, Some(op))?
-                };
-                if let Some(miss) = refused {
+                if let Some(miss) = self.put(rule, patch, Some(op))? {
                     self.miss(rule.info().code, op, miss);
                 }
             }
             Err(miss) => self.miss(self.cx.rules[rule].info().code, op, miss),
         }
         Ok(())
+    }
+
+    /// Puts a patch in: at once where the rule cleans up or the user wants it, else by a transaction.
+    fn put(&mut self, rule: &dyn Rule, patch: Patch, op: Option<OpId>) -> Result<Option<Miss>, DriverError> {
+        let info = rule.info();
+        if info.purpose == Purpose::Clean || self.cx.forced.contains(&info.code) {
+            return self.commit(rule, patch, op);
+        }
+        self.transaction(rule, patch, op)
     }
 
     fn attempt(&mut self, rule: usize, op: OpId) -> Result<Patch, Miss> {
@@ -317,45 +336,6 @@ impl<'a> Driver<'a> {
         patch.matched = m.found.iter().map(|(_, op)| *op).collect();
         patch.anchor = Some(m.root());
         Ok(patch)
-    }
-
-    /// Puts a patch in, cleans up around it, and keeps that only if the objective finds it better.
-    fn transaction(&mut self, rule: &dyn Rule, patch: Patch, op: OpId) -> Result<Option<Miss>, DriverError> {
-        let (mark, records, stamps) = (self.program.mark(), self.records.len(), self.stamp_log.len());
-        let (known, group) = (self.program.op_bound(), self.group);
-        if let Some(miss) = self.commit(rule, patch, Some(op))? {
-            return Ok(Some(miss));
-        }
-        let mut queue: VecDeque<OpId> = self.dirty_since(records).into();
-        self.work(&mut queue, true)?;
-        for r in &mut self.records[records..] {
-            r.group = group;
-        }
-        self.group = group + 1;
-        let new = &self.records[records..];
-        let is_old = |op: &OpId| anewrite_ir::Id::index(*op) < known;
-        let before: Vec<OpId> = new.iter().flat_map(|r| r.removed.iter().copied()).filter(is_old).collect();
-        let added = new.iter().flat_map(|r| r.added.iter().copied());
-        let after: Vec<OpId> = added.filter(|&op| self.program.is_alive(op)).collect();
-        let (program, facts) = (&self.program, &self.facts);
-        let verdict = self
-            .cx
-            .objective
-            .compare(Region { program, facts, ops: &before }, Region { program, facts, ops: &after });
-        let why = match verdict {
-            Comparison::Better => return Ok(None),
-            Comparison::Same(why) => format!("the target gains nothing: {why}"),
-            Comparison::Worse(why) => format!("the target would lose: {why}"),
-        };
-        self.program.rollback(mark);
-        self.records.truncate(records);
-        self.group = group;
-        while self.stamp_log.len() > stamps {
-            if let Some((op, old)) = self.stamp_log.pop() {
-                self.stamps.set(op, old);
-            }
-        }
-        Ok(Some(Miss { depth: u32::MAX, ..Miss::new(why) }))
     }
 
     /// Puts a patch in and records it; a miss where the program does not allow it, which stays as it was.
@@ -385,6 +365,7 @@ impl<'a> Driver<'a> {
         }
         patch.unrounded.clear();
         let mark = self.program.mark();
+        self.announce(&patch);
         match apply(&mut self.program, &mut self.facts, self.cx.dialect, &patch) {
             Ok(applied) => {
                 if self.cx.verify
@@ -393,7 +374,8 @@ impl<'a> Driver<'a> {
                 {
                     return Err(DriverError::Broken { code: rule.info().code, op: name, violations });
                 }
-                self.record(rule, patch, name, applied);
+                let RuleInfo { code, purpose, .. } = rule.info();
+                self.record((*code, *purpose), patch, name, applied);
                 Ok(None)
             }
             Err(miss) => {
@@ -403,7 +385,41 @@ impl<'a> Driver<'a> {
         }
     }
 
-    fn record(&mut self, rule: &dyn Rule, patch: Patch, name: Str, applied: Applied) {
+    /// Puts the patch of a record in again, in the identities of now.
+    fn apply_again(&mut self, record: &Record, patch: Patch) -> Option<&Record> {
+        let mark = self.program.mark();
+        self.announce(&patch);
+        match apply(&mut self.program, &mut self.facts, self.cx.dialect, &patch) {
+            Ok(applied) => {
+                self.record((record.code, record.purpose), patch, record.name.clone(), applied);
+                self.records.last()
+            }
+            Err(_) => {
+                self.program.rollback(mark);
+                None
+            }
+        }
+    }
+
+    /// Has the prices noted of ops whose operands a patch will change, while a transaction is open.
+    fn announce(&mut self, patch: &Patch) {
+        if !self.open {
+            return;
+        }
+        let Driver { program, facts, pricing, .. } = self;
+        for &(old, _) in &patch.replaced {
+            for u in program.uses(old) {
+                if let User::Op(op) = u.user {
+                    pricing.note(program, facts, op);
+                }
+            }
+        }
+        for &(op, ..) in &patch.rebound {
+            pricing.note(program, facts, op);
+        }
+    }
+
+    fn record(&mut self, (code, purpose): (Code, Purpose), patch: Patch, name: Str, applied: Applied) {
         let depends = self.depends(&patch);
         let number = self.records.len() as u32 + 1;
         let mut dirty = applied.touched.clone();
@@ -414,14 +430,21 @@ impl<'a> Driver<'a> {
         for &v in patch.taps.iter().map(|(_, outer)| outer) {
             dirty.extend(self.program.def_op(v).filter(|&op| self.program.is_alive(op)));
         }
+        if !self.open {
+            applied.touched.iter().for_each(|&op| self.pricing.forget(op));
+        }
+        self.live = (self.live + applied.added.len()).saturating_sub(applied.removed.len());
         for &op in applied.touched.iter().chain(&applied.added) {
             self.stamp_log.push((op, self.stamps[op]));
             self.stamps.set(op, number);
         }
         self.records.push(Record {
-            code: rule.info().code,
+            code,
+            purpose,
             name,
             group: self.group,
+            joint: self.group,
+            touched: applied.touched,
             patch,
             depends,
             added: applied.added,
@@ -502,6 +525,7 @@ impl<'a> Driver<'a> {
                 made_values: applied.made_values,
                 name: r.name.clone(),
                 depends: r.depends.clone(),
+                touched: Vec::new(),
                 dirty: Vec::new(),
                 ..*r
             });

@@ -14,12 +14,14 @@ mod objective;
 mod patch;
 mod record;
 mod rule;
+mod stretch;
 mod sweep;
+mod weigh;
 
 pub use apply::effect;
 pub use driver::{Context, DriverError, NearMiss, Outcome, run, run_some};
 pub use matching::{Match, Miss, Pattern};
-pub use objective::{Claim, Comparison, NoObjective, Objective, Oracle, Region};
+pub use objective::{Claim, Doubt, NoObjective, Objective, Oracle, Price, Pricing, Scenario, Stretch};
 pub use patch::{IndexMap, Patch, PatchBuilder, PatchValue, Witness};
 pub use record::Firing;
 pub use rule::{Assumption, BadCode, Code, Grade, Purpose, Rule, RuleInfo, Zeros};

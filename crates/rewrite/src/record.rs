@@ -4,19 +4,24 @@ use anewrite_ir::{Id, OpId, Program, Str, ValueId};
 use rustc_hash::FxHashMap;
 
 use crate::patch::Patch;
-use crate::rule::Code;
+use crate::rule::{Code, Purpose};
 
 /// One applied patch.
 #[derive(Debug)]
 pub(crate) struct Record {
     pub(crate) code: Code,
+    pub(crate) purpose: Purpose,
     pub(crate) name: Str,
     pub(crate) group: u32,
+    /// The first of the groups that it was weighed with.
+    pub(crate) joint: u32,
     pub(crate) patch: Patch,
     pub(crate) depends: Vec<u32>,
     pub(crate) added: Vec<OpId>,
     pub(crate) removed: Vec<OpId>,
     pub(crate) made_values: Vec<ValueId>,
+    /// Ops whose operands it changed.
+    pub(crate) touched: Vec<OpId>,
     pub(crate) dirty: Vec<OpId>,
 }
 
@@ -25,6 +30,8 @@ pub(crate) struct Record {
 pub struct Firing {
     /// Its number, from 1, in the order of application; `--stop-after` counts these.
     pub number: u32,
+    /// The number of the first of the firings that only together are a gain; its own where it is one alone.
+    pub with: u32,
     /// The rule.
     pub code: Code,
     /// The result that the rule was about.
@@ -52,6 +59,7 @@ pub(crate) fn firings(p: &Program, records: &[Record]) -> Vec<Firing> {
             }
             None => out.push(Firing {
                 number: r.group,
+                with: r.joint,
                 code: r.code,
                 at: r.name.clone(),
                 removed: removed.collect(),
@@ -75,7 +83,7 @@ impl Ids {
         Ids { first_new_op, first_new_value, ops: FxHashMap::default(), values: FxHashMap::default() }
     }
 
-    fn op(&self, id: OpId) -> Option<OpId> {
+    pub(crate) fn op(&self, id: OpId) -> Option<OpId> {
         if id.index() < self.first_new_op { Some(id) } else { self.ops.get(&id).copied() }
     }
 

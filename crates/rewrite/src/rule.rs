@@ -132,6 +132,8 @@ pub struct RuleInfo {
     /// For [`Grade::Approximate`]: the largest difference that it promises, as a share of the largest magnitude of
     /// the value.
     pub bound: f64,
+    /// For [`Purpose::Measured`]: the row of the capability tables that has the benefit on record.
+    pub record: Option<&'static str>,
     /// Its page: what it does, before and after, why the two are equal, when it applies.
     pub page: &'static str,
 }
@@ -189,7 +191,7 @@ macro_rules! declare_rule {
     ($(#[doc = $doc:expr])* pub struct $name:ident = $letter:ident $number:literal $words:literal;
      grade: $grade:ident, purpose: $purpose:ident
      $(, growth: $growth:expr)? $(, assumptions: $assumptions:expr)? $(, zeros: $zeros:ident)?
-     $(, bound: $bound:expr)? $(,)?) => {
+     $(, bound: $bound:expr)? $(, record: $record:literal)? $(,)?) => {
         $(#[doc = $doc])*
         pub struct $name;
 
@@ -203,6 +205,7 @@ macro_rules! declare_rule {
             growth: $crate::declare_rule!(@or $($growth)?, 1.0),
             zeros: $crate::declare_rule!(@or $($crate::Zeros::$zeros)?, $crate::Zeros::Keep),
             bound: $crate::declare_rule!(@or $($bound)?, 0.0),
+            record: $crate::declare_rule!(@or $(Some($record))?, None),
             page: concat!($($doc, "\n"),*),
         };
     };

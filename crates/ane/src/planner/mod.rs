@@ -7,10 +7,12 @@ mod cost;
 mod path;
 mod price;
 mod segments;
+mod stretch;
 
 pub use path::{Plan, PlanOp, plan};
 pub use price::{Price, Prices, Trust, Work, prices};
 pub use segments::{Segment, Totals};
+pub use stretch::stretch_cost;
 
 pub(crate) use cost::costs;
 
