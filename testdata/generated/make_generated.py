@@ -290,6 +290,59 @@ def n013_pad():
 
 
 @case
+def n014_matmul():
+    """batchedMatmul with a matrix: of rank 2 and 3, with and without bias; of rank 4, and of two values, stay."""
+    x, y = draw(261, 2, 7, 3), draw(262, 2, 2, 7, 3)
+    w, v, bias = draw(263, 3, 5), draw(264, 5, 4), draw(265, 5)
+    n = Network(["product", "four", "both"], x=x, y=y)
+
+    def times(name, inputs, matrix, bias=None):
+        size = {"weight_matrix_rows": matrix.shape[0], "weight_matrix_columns": matrix.shape[1]}
+        n.b.add_batched_mat_mul(name, inputs, name, W=matrix, bias=bias, **size)
+
+    times("a", ["x"], w, bias)
+    times("product", ["a"], v)
+    times("four", ["y"], w, bias)
+    n.b.add_batched_mat_mul("both", ["x", "x"], "both", transpose_b=True)
+    truth = {"product": (x @ w + bias) @ v, "four": y @ w + bias, "both": x @ x.transpose(0, 2, 1)}
+    return n, {"x": x, "y": y}, truth
+
+
+@case
+def n015_upsample():
+    """upsample by 4 and 2, by 2 and 8; by 2, and by 3, stay."""
+    x = draw(271, 1, 2, 3, 5)
+    n = Network(["large", "tall", "small", "three"], x=x)
+    scales = {"large": (4, 2), "tall": (2, 8), "small": (2, 2), "three": (3, 1)}
+    for name, (h, w) in scales.items():
+        n.b.add_upsample(name, h, w, "x", name)
+    return n, {"x": x}, {k: x.repeat(h, -2).repeat(w, -1) for k, (h, w) in scales.items()}
+
+
+@case
+def n016_transpose():
+    """transpose of rank 5 that leaves the batch; one that moves it, and one of rank 4, stay."""
+    x, y = draw(281, 2, 1, 3, 4, 5), draw(282, 2, 3, 4, 5)
+    n = Network(["turned", "moved", "four"], x=x, y=y)
+    n.b.add_transpose("turned", [3, 1, 0, 4, 2], "x", "turned")
+    n.b.add_transpose("moved", [1, 0, 2, 3, 4], "x", "moved")
+    n.b.add_transpose("four", [0, 2, 3, 1], "y", "four")
+    truth = {"turned": x.transpose(3, 1, 0, 4, 2), "moved": x.transpose(1, 0, 2, 3, 4), "four": y.transpose(0, 2, 3, 1)}
+    return n, {"x": x, "y": y}, truth
+
+
+@case
+def n017_gather():
+    """gather at constant indices: runs of channels, one run of the width; of the batch stays."""
+    x = draw(291, 2, 9, 4, 7)
+    n = Network(["runs", "columns", "batch"], x=x)
+    for name, axis, at in [("runs", 1, [1, 3, 5, -9]), ("columns", -1, [1, 3, 5]), ("batch", 0, [1, 0, 1])]:
+        n.constant(name + "_at", np.float32(at))
+        n.b.add_gather(name, ["x", name + "_at"], name, axis=axis)
+    return n, {"x": x}, {"runs": x[:, [1, 3, 5, 0]], "columns": x[..., [1, 3, 5]], "batch": x[[1, 0, 1]]}
+
+
+@case
 def nn_image():
     """Several of the layers in a network of images of rank 5; its last newer layer keeps the ranks."""
     image = np.random.default_rng(61).integers(0, 256, (1, 6, 9, 3), dtype=np.uint8)

@@ -49,6 +49,10 @@ const FIRES: &[(&str, &str, For)] = &[
     ("N011", "generated/n011_reduce/nn.mlmodel", All),
     ("N012", "generated/n012_slice/nn.mlmodel", Forced),
     ("N013", "generated/n013_pad/nn.mlmodel", Forced),
+    ("N014", "generated/n014_matmul/nn.mlmodel", All),
+    ("N015", "generated/n015_upsample/nn.mlmodel", All),
+    ("N016", "generated/n016_transpose/nn.mlmodel", Forced),
+    ("N017", "generated/n017_gather/nn.mlmodel", All),
 ];
 
 fn testdata(path: &str) -> PathBuf {

@@ -15,6 +15,10 @@ mod n010_softmax_nd;
 mod n011_reduce_nd;
 mod n012_slice_static;
 mod n013_constant_pad;
+mod n014_batched_matmul;
+mod n015_upsample;
+mod n016_transpose;
+mod n017_gather;
 mod operands;
 
 #[cfg(test)]
@@ -35,5 +39,9 @@ pub fn rules() -> &'static [&'static dyn Rule] {
         &n011_reduce_nd::ReduceNd,
         &n012_slice_static::SliceStatic,
         &n013_constant_pad::ConstantPad,
+        &n014_batched_matmul::BatchedMatmul,
+        &n015_upsample::Upsample,
+        &n016_transpose::Transpose,
+        &n017_gather::Gather,
     ]
 }
