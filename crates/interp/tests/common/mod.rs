@@ -214,13 +214,14 @@ impl Case {
         out
     }
 
-    /// Whether every float that goes in is an fp16 number, so that the engine computes on the same. Draws are counted
-    /// by how many differ, of which fp16 has too few.
+    /// Whether every float that goes in and comes out is an fp16 number, so that the engine computes on the same. Draws
+    /// are counted by how many differ, of which fp16 has too few.
     pub(crate) fn in_half(&self) -> bool {
         let floats = |n: &Numbers| n.dtype().is_float() && n.dtype() != DType::F16;
         self.text.is_none()
             && self.chance.is_none()
             && !self.inputs.iter().chain(&self.constants).any(|(_, n)| floats(n))
+            && !self.out.iter().any(floats)
     }
 
     /// Runs and compares. `Err` says what is wrong.
