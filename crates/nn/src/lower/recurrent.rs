@@ -342,9 +342,6 @@ pub(crate) fn gru(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
         h = cx.op2("add", new, old)?;
         all.push(h);
     }
-    if reverse {
-        all.reverse();
-    }
     let y = if f.flag("sequenceOutput")? {
         let mut args: Vec<(&str, ValueId)> = all.iter().map(|&v| ("values", v)).collect();
         args.push(("axis", cx.int(0)?));
