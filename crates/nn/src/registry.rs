@@ -62,7 +62,7 @@ const fn missing(name: &'static str, since: i32, effect: Effect, why: &'static s
 
 const QUANTISED: &str = "products of inputs that are quantised while the model runs (int8DynamicQuantize)";
 const NETWORKS: &str = "its networks lower layer by layer; types are inferred through them";
-const GRU: &str = "sequences of unknown length or more than 64 steps";
+const GRU: &str = "activations with parameters of their own; linear ones on unknown or more than 64 steps";
 const COUPLED: &str = "coupled input and forget gates; activations with parameters of their own";
 
 /// The table, in the order of the format's field numbers.

@@ -11,7 +11,7 @@ use crate::mapping::Mapping;
 /// A cell state that is clipped at this or more is not clipped; converters write it for "none".
 const NO_CLIP: f64 = 500.0;
 
-/// Steps that a GRU is written out for at most.
+/// Steps that a GRU is written out for at most, where MIL's op does not have its activations.
 const MAX_STEPS: u64 = 64;
 
 /// An activation that recurrent layers take.
@@ -21,11 +21,9 @@ enum Gate {
     Sigmoid,
     Tanh,
     Relu,
-    ScaledTanh,
     HardSigmoid,
 }
 
-const SCALED_TANH: (f64, f64) = (1.7159, 2.0 / 3.0);
 const HARD_SIGMOID: (f64, f64) = (0.2, 0.5);
 
 impl Gate {
@@ -33,8 +31,9 @@ impl Gate {
         let with = |name: &str, gate: Gate, want: (f64, f64)| -> Result<Option<Gate>, Reason> {
             let Some(p) = f.message(name)? else { return Ok(None) };
             let (alpha, beta) = (p.float("alpha")?, p.float("beta")?);
-            // Converters round the numbers to two or to four digits.
-            if (alpha - want.0).abs() > 0.01 || (beta - want.1).abs() > 0.01 {
+            // Converters leave the numbers out, or round them.
+            let stated = (alpha, beta) != (0.0, 0.0);
+            if stated && ((alpha - want.0).abs() > 0.01 || (beta - want.1).abs() > 0.01) {
                 return Err(Reason::Missing(format!("a recurrent {name} of {alpha} and {beta}")));
             }
             Ok(Some(gate))
@@ -42,7 +41,8 @@ impl Gate {
         if let Some(g) = with("linear", Gate::Linear, (1.0, 0.0))? {
             return Ok(g);
         }
-        if let Some(g) = with("scaledTanh", Gate::ScaledTanh, SCALED_TANH)? {
+        // In recurrent layers the factors of the scaled tanh are 1, as those of MIL's ops.
+        if let Some(g) = with("scaledTanh", Gate::Tanh, (1.0, 1.0))? {
             return Ok(g);
         }
         if let Some(g) = with("sigmoidHard", Gate::HardSigmoid, HARD_SIGMOID)? {
@@ -56,10 +56,13 @@ impl Gate {
         Err(Reason::field("activations", "an activation that recurrent layers do not take, or none"))
     }
 
-    /// The activations of the field, which must be `N`.
+    /// The activations of the field, which must be `N`; without any, the first is a sigmoid and the others are tanh.
     fn all<const N: usize>(f: Fields<'_>, field: &str) -> Result<[Gate; N], Reason> {
         let found: Vec<Gate> = f.messages(field)?.into_iter().map(Gate::of).collect::<Result<_, _>>()?;
         let n = found.len();
+        if n == 0 {
+            return Ok(std::array::from_fn(|i| if i == 0 { Gate::Sigmoid } else { Gate::Tanh }));
+        }
         found
             .try_into()
             .map_err(|_| Reason::field(field, format!("{N} activations are needed, this has {n}")))
@@ -72,7 +75,6 @@ impl Gate {
             Gate::Sigmoid => "sigmoid",
             Gate::Tanh => "tanh",
             Gate::Relu => "relu",
-            Gate::ScaledTanh => "scaled_tanh",
             Gate::HardSigmoid if of_lstm => "hard_sigmoid",
             Gate::HardSigmoid => "sigmoid_hard",
         }
@@ -84,7 +86,6 @@ impl Gate {
         match self {
             Gate::Linear => cx.op_num("clip", v, &params((-50.0, 50.0))),
             Gate::Relu => cx.op_num("clip", v, &params((0.0, 50.0))),
-            Gate::ScaledTanh => cx.op_num("scaled_tanh", v, &params(SCALED_TANH)),
             Gate::HardSigmoid => cx.op_num("sigmoid_hard", v, &params(HARD_SIGMOID)),
             Gate::Sigmoid | Gate::Tanh => cx.op(self.name(false), &[("x", v)]),
         }
@@ -293,18 +294,23 @@ pub(crate) fn simple_recurrent(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered 
     Ok(smallvec![sequence_out(cx, y)?, state_out(cx, h)?])
 }
 
-/// Written out step by step: the layer's reset gate acts on the state before the recursion matrix does, MIL's op
-/// documents it after.
+/// The layer clips what its activations take at 50, which only shows where they are not flat out there. With such
+/// activations it is written out step by step.
 pub(crate) fn gru(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
     cx.arity_in(1..=2)?;
     let f = cx.fields();
     let (input, size) = (f.size("inputVectorSize")?, f.size("outputVectorSize")?);
     let [outer, inner] = Gate::all(f, "activations")?;
     let x = sequence(cx, input)?;
+    let flat = |gate: Gate| matches!(gate, Gate::Sigmoid | Gate::Tanh | Gate::HardSigmoid);
+    if flat(outer) && flat(inner) {
+        return gru_op(cx, x, [input, size], [outer, inner]);
+    }
     let steps = match cx.shape(x)?.first() {
         Some(Dim::Known(n @ 1..=MAX_STEPS)) => *n as i64,
         _ => {
-            let what = format!("a GRU over a sequence that is not of 1 to {MAX_STEPS} steps");
+            let what =
+                format!("a GRU with linear activations whose sequence is not of 1 to {MAX_STEPS} steps");
             return Err(Reason::Missing(what));
         }
     };
@@ -349,6 +355,31 @@ pub(crate) fn gru(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
     } else {
         cx.expand(h, &[0])?
     };
+    Ok(smallvec![sequence_out(cx, y)?, state_out(cx, h)?])
+}
+
+/// MIL's op has the gates in the order reset, new, update.
+fn gru_op(cx: &mut Cx<'_, '_>, x: ValueId, [input, size]: [u64; 2], [outer, inner]: [Gate; 2]) -> Lowered {
+    let f = cx.fields();
+    let of = |what: &str| -> Vec<String> {
+        ["reset", "output", "update"].iter().map(|gate| format!("{gate}Gate{what}")).collect()
+    };
+    let mut args = vec![
+        ("x", x),
+        ("initial_h", state(cx, 1, x, size)?),
+        ("weight_ih", cx.stacked(&of("WeightMatrix"), &[size, input], &[])?),
+        ("weight_hh", cx.stacked(&of("RecursionMatrix"), &[size, size], &[])?),
+    ];
+    if f.flag("hasBiasVectors")? {
+        args.push(("bias", cx.stacked(&of("BiasVector"), &[size], &[])?));
+    }
+    let direction = if f.flag("reverseInput")? { "reverse" } else { "forward" };
+    args.push(("direction", cx.text(direction)));
+    args.push(("output_sequence", cx.flag(f.flag("sequenceOutput")?)));
+    args.push(("recurrent_activation", cx.text(outer.name(false))));
+    args.push(("activation", cx.text(inner.name(false))));
+    let out = cx.ops("gru", &args)?;
+    let [y, h] = results(&out)?;
     Ok(smallvec![sequence_out(cx, y)?, state_out(cx, h)?])
 }
 

@@ -42,6 +42,7 @@ ZERO = lambda x: torch.zeros(x.shape[1], H).double()
 x3, h0, c0 = rand(3, 2, I, 1, 1), rand(1, 2, H, 1, 1), rand(1, 2, H, 1, 1)
 
 
+# A reversed sequence comes out in the order of computation, as coremltools' tests against the runtime have it.
 def uni(x, h=None, c=None, reverse=False, sequence=True, **more):
     y, h, c = run_lstm(seq(x).flip(0) if reverse else seq(x), ZERO(x) if h is None else h.reshape(-1, H), ZERO(x) if c is None else c.reshape(-1, H), WS, **more)
     y = y if sequence else h[None]
