@@ -17,6 +17,9 @@ pub enum Error {
     /// The rewritten model cannot be put together.
     #[error(transparent)]
     Export(#[from] anewrite_convert::ExportError),
+    /// A NeuralNetwork cannot become an ML Program.
+    #[error(transparent)]
+    Upgrade(#[from] anewrite_upgrade::UpgradeError),
     /// The output cannot be written.
     #[error(transparent)]
     Write(#[from] coreml_package::WriteError),

@@ -31,6 +31,7 @@ mod rewrite;
 mod run;
 mod selection;
 mod show;
+mod upgrade;
 mod verify;
 
 pub use anewrite_ane::Target;
@@ -38,7 +39,10 @@ pub use anewrite_convert::{Color, Feature, FeatureKind, Flexible, Interface};
 pub use anewrite_convert::{Document, Part};
 pub use anewrite_diff::{Census, ProgramDiff, Table};
 pub use anewrite_interp::{Arithmetic, Options as EvaluatorOptions, Value};
+pub use anewrite_ir::Opset;
 pub use anewrite_rewrite::{Code, Grade, Purpose, Rule, RuleInfo};
+pub use anewrite_tensor::DType;
+pub use anewrite_upgrade::{Refusal, UpgradeError, UpgradeOptions};
 pub use anewrite_verify::{
     Difference as Distance, Divergence, Event, Mode, ModelReport, OutputReport, PatchSummary, Plan,
 };
@@ -54,6 +58,7 @@ pub use rewrite::{RewriteOptions, Rewritten, check_output, rewrite, rewrite_with
 pub use run::{RunOptions, Runner, Watch};
 pub use selection::{Selection, rule, rules};
 pub use show::{ShowOptions, show, show_model};
+pub use upgrade::{Upgraded, check_upgrade_output, upgrade};
 pub use verify::{
     ComparedPart, ComparisonReport, OnEvent, PartVerification, VerifiedReport, VerifyOptions, verify,
 };

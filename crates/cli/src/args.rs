@@ -21,6 +21,8 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Rewrite a model so that the engine can run more of it
     Rewrite(Rewrite),
+    /// Make an ML Program of a NeuralNetwork
+    Upgrade(Upgrade),
     /// Print a model as MIL text
     Show(Show),
     /// List what differs between two models, op by op
@@ -204,6 +206,27 @@ pub(crate) struct Run {
     /// How to print the report
     #[arg(long, value_enum, default_value_t)]
     pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Upgrade {
+    /// The model: a .mlmodel file with a NeuralNetwork, or a pipeline of such
+    pub(crate) input: PathBuf,
+    /// Where to write the .mlpackage folder
+    #[arg(short, long, value_name = "PATH")]
+    pub(crate) output: PathBuf,
+    /// The lowest iOS that the ML Program is to run on
+    #[arg(long, value_name = "VERSION", default_value = "15", value_parser = ["15", "16", "17", "18"])]
+    pub(crate) ios: String,
+    /// What it computes in: fp16, as the engine does, or fp32
+    #[arg(long, value_name = "TYPE", default_value = "fp16", value_parser = ["fp16", "fp32"])]
+    pub(crate) precision: String,
+    /// Replace the output if there is one
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Make the output survive a loss of power right after the command
+    #[arg(long)]
+    pub(crate) fsync: bool,
 }
 
 /// A number of bytes with a unit of powers of 1024.

@@ -14,6 +14,7 @@ use args::{Cli, Command};
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Rewrite(args) => commands::rewrite::run(&args),
+        Command::Upgrade(args) => commands::upgrade::run(&args),
         Command::Show(args) => commands::show::run(&args),
         Command::Diff(args) => commands::diff::run(&args),
         Command::Verify(args) => commands::verify::run(&args),

@@ -18,6 +18,7 @@ mod nn;
 mod note;
 mod place;
 mod read;
+mod skeleton;
 mod weights;
 
 pub use document::{Document, ModelInfo, Part};
@@ -28,4 +29,5 @@ pub use interface::{
 };
 pub use model::{import, import_spec};
 pub use note::Note;
+pub use skeleton::{NewModel, NewPackage};
 pub use weights::{NoWeights, WeightSource};

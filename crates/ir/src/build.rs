@@ -9,7 +9,7 @@ use thiserror::Error;
 use crate::dims::{DimTable, Int};
 use crate::edit::{NewOp, Place};
 use crate::ids::{FuncId, OpId, ValueId};
-use crate::infer::{Arg, Facts, InferCx, InferError};
+use crate::infer::{Arg, Facts, InferCx, InferError, infer_op};
 use crate::op::{Attrs, Binding, Const, ConstOrigin};
 use crate::program::{DialectId, Program};
 use crate::schema::{Dialect, Opset};
@@ -209,6 +209,70 @@ impl<'a> Builder<'a> {
         for (i, (&r, ty)) in results.iter().zip(types).enumerate() {
             let known = ints.iter().find(|(n, _)| *n == i).map(|(_, v)| v.clone());
             self.facts.set(r, ty, known);
+        }
+        Ok(results)
+    }
+
+    /// Adds an op with nested blocks: as many as `args` has, each with arguments of these names and types, and with the
+    /// outputs that `fill` gives after it added the block's ops. Returns the op's results, `count` of them.
+    ///
+    /// # Errors
+    /// Those of `fill`, and where operands or blocks do not fit the op. What was made by then stays in the program.
+    pub fn nested<E: From<BuildError>>(
+        &mut self,
+        kind: &str,
+        operands: &[(&str, ValueId)],
+        count: usize,
+        args: &[Vec<(&str, Type)>],
+        mut fill: impl FnMut(&mut Self, usize, &[ValueId]) -> Result<Vec<ValueId>, E>,
+    ) -> Result<Vec<ValueId>, E> {
+        let func = self.func();
+        let mut new = NewOp::new(kind);
+        for &(param, value) in operands {
+            new = new.operand(param, value);
+        }
+        let mut taken = Vec::new();
+        for i in 0..count {
+            let mut name = self.program.fresh_name(func, kind);
+            if taken.contains(&name) {
+                name = self.program.fresh_name(func, &format!("{kind}_{i}"));
+            }
+            taken.push(name.clone());
+            new.results.push((name, Type::Unknown));
+        }
+        let op = self.program.add_op(self.place, new);
+        let around = self.place;
+        for (i, args) in args.iter().enumerate() {
+            let block = self.program.add_block(op);
+            let mut values = Vec::with_capacity(args.len());
+            for (name, ty) in args {
+                let name = self.program.fresh_name(func, name);
+                let value = self.program.add_arg(block, &name, ty.erased());
+                self.facts.set(value, ty.clone(), None);
+                values.push(value);
+            }
+            self.place = Place::End(block);
+            let outputs = fill(self, i, &values);
+            self.place = around;
+            for v in outputs? {
+                self.program.add_output(block, v);
+            }
+        }
+        self.made.push(op);
+        let known = infer_op(self.program, self.dialect, self.opset, op, self.facts, self.dims);
+        let known = known.map_err(|source| BuildError::Infer { kind: kind.into(), source })?;
+        let results = self.program.op(op).results.to_vec();
+        if known.types.len() != results.len() {
+            return Err(BuildError::Results {
+                kind: kind.into(),
+                have: known.types.len(),
+                want: results.len(),
+            }
+            .into());
+        }
+        for (&r, ty) in results.iter().zip(known.types) {
+            self.program.set_type(r, ty.erased());
+            self.facts.set(r, ty, None);
         }
         Ok(results)
     }

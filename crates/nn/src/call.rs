@@ -41,6 +41,7 @@ pub struct LayerCall<'a> {
     pub(crate) mapping: Mapping,
     pub(crate) float: DType,
     pub(crate) detail: Detail,
+    pub(crate) compressed: bool,
 }
 
 impl<'a> LayerCall<'a> {
@@ -55,6 +56,7 @@ impl<'a> LayerCall<'a> {
             mapping: Mapping::Exact,
             float: DType::F32,
             detail: Detail::Full,
+            compressed: false,
         }
     }
 
@@ -120,6 +122,13 @@ impl<'a> LayerCall<'a> {
     #[must_use]
     pub fn detail(mut self, detail: Detail) -> Self {
         self.detail = detail;
+        self
+    }
+
+    /// Sets whether quantised and narrower weights stay so, unpacked by `constexpr_*` ops, where the opset has such.
+    #[must_use]
+    pub fn compressed(mut self, compressed: bool) -> Self {
+        self.compressed = compressed;
         self
     }
 

@@ -19,6 +19,7 @@ mod error;
 mod fields;
 mod lower;
 mod mapping;
+mod network;
 mod registry;
 
 pub use call::{CARRIED, Detail, INPUT, LayerCall, NETWORKS, PREFIX};
@@ -26,4 +27,5 @@ pub use dialect::Nn;
 pub use error::{LowerError, Reason};
 pub use lower::lower;
 pub use mapping::Mapping;
+pub use network::{LayerProblem, NetworkOptions, lower_network};
 pub use registry::{Layer, Status, layer, layers};

@@ -59,6 +59,11 @@ const TABLE: &[Row] = &[
     row("anewrite-passes-canonical", PASS, PASSES),
     row("anewrite-passes-nn", &[IR, "anewrite-nn", TENSOR, "anewrite-rewrite"], PASSES),
     row("anewrite-passes-ops", PASS, PASSES),
+    row(
+        "anewrite-upgrade",
+        &["coreml-proto", "anewrite-convert", IR, "anewrite-nn", TENSOR],
+        "the upgrade knows neither rules nor the engine, nor how files are written",
+    ),
     row("anewrite-diff", &[IR, TENSOR], "a diff compares programs, wherever they come from"),
     row(
         "anewrite",
@@ -75,6 +80,7 @@ const TABLE: &[Row] = &[
             "anewrite-passes-ops",
             "anewrite-rewrite",
             TENSOR,
+            "anewrite-upgrade",
             "anewrite-verify",
             "coreml-package",
         ],

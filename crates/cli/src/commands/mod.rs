@@ -11,6 +11,7 @@ pub(crate) mod rewrite;
 pub(crate) mod rules;
 pub(crate) mod run;
 pub(crate) mod show;
+pub(crate) mod upgrade;
 pub(crate) mod verify;
 
 /// Prints a value as JSON with a line end.

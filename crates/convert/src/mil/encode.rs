@@ -8,6 +8,7 @@ use coreml_proto::wire::{WireType, put_tag, put_varint, tag_len, varint_len};
 
 use super::types::dtype_number;
 use super::value::form;
+use crate::error::Problem;
 use crate::export::ExportProblem;
 
 /// Where the elements of a constant go.
@@ -60,6 +61,12 @@ pub(super) fn named(name: &str, ty: &Type) -> Result<Vec<u8>, ExportProblem> {
     }
     put_field(&mut bytes, 2, &value_type(ty)?);
     Ok(bytes)
+}
+
+/// A `NamedValueType` as a message.
+pub(crate) fn new_named(name: &str, ty: &Type) -> Result<coreml_proto::mil::NamedValueType, Problem> {
+    let bytes = named(name, ty).map_err(|_| Problem::Missing("a type"))?;
+    Ok(prost::Message::decode(bytes.as_slice())?)
 }
 
 /// A `ValueType`.

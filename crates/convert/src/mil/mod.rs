@@ -13,7 +13,7 @@ mod types;
 pub(crate) mod value;
 mod view;
 
-pub(crate) use encode::push_payload;
+pub(crate) use encode::{new_named, push_payload};
 pub(crate) use export::export;
 pub(crate) use import::import;
 pub(crate) use source::ProgramSource;
