@@ -1,8 +1,12 @@
 //! Ops and layers that run blocks.
+//!
+//! Loops and branches of NeuralNetworks work on blobs by name, as the format's documentation describes them: a network
+//! inside reads and overwrites the blobs around it, and what it leaves is what was written last, wherever it was cut
+//! short.
 
-use anewrite_ir::{Attr, BlockId, OpId, ValueId};
-use anewrite_nn::{INPUT, NETWORKS};
-use smallvec::smallvec;
+use anewrite_ir::{Attr, BlockId, OpId, Str, ValueId};
+use anewrite_nn::{CARRIED, INPUT, NETWORKS};
+use rustc_hash::FxHashMap;
 
 use crate::call::{Computed, Values};
 use crate::error::EvalError;
@@ -11,6 +15,11 @@ use crate::value::Value;
 
 /// A loop that goes on for longer is taken for one without an end.
 const MOST_ROUNDS: u64 = 1 << 20;
+/// A branch takes its first network where its input is further from 0 than this, as coremltools' builder documents it.
+const THRESHOLD: f64 = 1e-6;
+
+/// Blobs by name; `None` until something writes them.
+pub(crate) type Blobs = FxHashMap<Str, Option<Value>>;
 
 impl Run<'_> {
     pub(crate) fn cond(&mut self, op: OpId) -> Computed {
@@ -38,7 +47,9 @@ impl Run<'_> {
             let [go_on] = p.block(*test).outputs.as_slice() else {
                 return Err(EvalError::Shape("the test of a while_loop gives one truth value".into()));
             };
-            if !self.truth(*go_on)? {
+            let goes_on = self.truth(*go_on)?;
+            self.forget(*test);
+            if !goes_on {
                 self.rounds -= 1;
                 return Ok(vars);
             }
@@ -50,84 +61,105 @@ impl Run<'_> {
         Err(EvalError::Endless(MOST_ROUNDS))
     }
 
-    /// A branch of a NeuralNetwork: what the networks share with what is around goes in and comes out.
-    pub(crate) fn branch(&mut self, op: OpId, flow: &mut Flow) -> Computed {
+    /// A layer that holds networks, and how it ended. Blobs that nothing wrote have no value after it.
+    pub(crate) fn networks(&mut self, op: OpId) -> Result<Flow, EvalError> {
         let p = self.program;
-        let input = p.op(op).arg(INPUT).ok_or_else(|| EvalError::Missing(INPUT.into()))?;
-        let name = if self.is_set(input)? { "ifBranch" } else { "elseBranch" };
-        let around = self.carried(op);
-        match self.network(op, name) {
-            Some(block) => {
-                self.enter_shared(block, &around);
-                *flow = self.block(block)?;
-                self.leave(block)
+        let o = p.op(op);
+        let names = o.results.iter().map(|&v| (p.value(v).name.clone(), None));
+        let mut inside: Blobs = names.collect();
+        for v in o.args(CARRIED) {
+            inside.insert(p.value(v).name.clone(), self.get(v).ok());
+        }
+        let around = std::mem::replace(&mut self.blobs, inside);
+        let flow = match &*o.kind {
+            "nn.branch" => self.branch(op)?,
+            _ => self.nn_loop(op)?,
+        };
+        let inside = std::mem::replace(&mut self.blobs, around);
+        let left = o.results.iter().map(|&v| inside.get(&p.value(v).name).cloned().flatten());
+        let left: Vec<Option<Value>> = left.collect();
+        if let Some(all) = left.iter().cloned().collect::<Option<Vec<Value>>>() {
+            self.observe(op, &[], &all)?;
+        }
+        for (&v, value) in o.results.iter().zip(left) {
+            if let Some(value) = value {
+                self.define(v, value);
             }
-            // without the network everything stays as it is
-            None => p.op(op).blocks.first().map_or(Ok(smallvec![]), |&b| {
-                self.enter_shared(b, &around);
-                p.block(b).args.iter().map(|&v| self.get(v)).collect()
-            }),
+        }
+        self.release(op);
+        Ok(flow)
+    }
+
+    fn branch(&mut self, op: OpId) -> Result<Flow, EvalError> {
+        let input = self.program.op(op).arg(INPUT).ok_or_else(|| EvalError::Missing(INPUT.into()))?;
+        let is_set = first(&self.get(input)?)?.abs() > THRESHOLD;
+        match self.network(op, if is_set { "ifBranch" } else { "elseBranch" }) {
+            Some(block) => self.run_network(block),
+            None => Ok(Flow::Through),
         }
     }
 
-    /// A loop of a NeuralNetwork, by count or by condition.
-    pub(crate) fn nn_loop(&mut self, op: OpId) -> Computed {
-        let p = self.program;
-        let o = p.op(op);
+    /// A loop by count, by condition or by both. The condition is computed before each round, and once more after the
+    /// last one that the count allows.
+    fn nn_loop(&mut self, op: OpId) -> Result<Flow, EvalError> {
+        let o = self.program.op(op);
         let field = |name: &str| o.attrs.iter().find(|(n, _)| &**n == name).map(|(_, a)| a);
         let test = self.network(op, "conditionNetwork");
         let body = self.network(op, "bodyNetwork").ok_or_else(|| EvalError::Missing("bodyNetwork".into()))?;
         let condition = field("conditionVar").and_then(Attr::as_str).filter(|s| !s.is_empty());
+        if let Some(name) = condition {
+            self.blobs.entry(name.into()).or_default();
+        }
         let bound = match o.arg(INPUT) {
-            Some(v) => self.get(v)?.tensor()?.to_f64s()?.first().map_or(0, |&n| n as u64),
+            Some(v) => first(&self.get(v)?)? as u64,
             None => match field("maxLoopIterations").and_then(Attr::as_int) {
                 Some(n) if n > 0 => n as u64,
                 _ if condition.is_some() => u64::MAX,
                 _ => 0,
             },
         };
-        let mut around = self.carried(op);
         self.rounds += 1;
-        let mut round = 0;
-        while round < bound {
-            if round >= MOST_ROUNDS {
-                return Err(EvalError::Endless(MOST_ROUNDS));
-            }
-            round += 1;
+        for round in 0.. {
             if let Some(name) = condition {
-                let holds = match test {
-                    Some(test) => {
-                        self.enter_shared(test, &around);
-                        self.block(test)?;
-                        around = self.names(test)?;
-                        self.named_in(test, name)?
-                    }
-                    None => around.iter().find(|(n, _)| &**n == name).map(|(_, v)| v.clone()),
-                };
+                if let Some(test) = test {
+                    self.run_network(test)?;
+                }
+                let holds = self.blobs.get(name).and_then(Option::as_ref);
                 let holds = holds.ok_or_else(|| EvalError::Missing(format!("conditionVar {name}")))?;
-                if !is_nonzero(&holds)? {
+                if first(holds)? == 0.0 {
                     break;
                 }
             }
-            self.enter_shared(body, &around);
-            let flow = self.block(body)?;
-            around = self.names(body)?;
-            if flow == Flow::Break {
+            if round >= bound {
+                break;
+            }
+            if round >= MOST_ROUNDS {
+                return Err(EvalError::Endless(MOST_ROUNDS));
+            }
+            if self.run_network(body)? == Flow::Break {
                 break;
             }
         }
         self.rounds -= 1;
-        self.enter_shared(body, &around);
-        p.block(body).args.iter().map(|&v| self.get(v)).collect()
+        Ok(Flow::Through)
+    }
+
+    /// Runs a network on the blobs as they are.
+    fn run_network(&mut self, block: BlockId) -> Result<Flow, EvalError> {
+        let p = self.program;
+        for &arg in &p.block(block).args {
+            match self.blobs.get(&p.value(arg).name).cloned().flatten() {
+                Some(v) => self.env.insert(arg, v),
+                None => self.env.remove(&arg),
+            };
+        }
+        let flow = self.block(block)?;
+        self.forget(block);
+        Ok(flow)
     }
 
     fn truth(&mut self, v: ValueId) -> Result<bool, EvalError> {
-        is_nonzero(&self.get(v)?)
-    }
-
-    /// Whether the input of a branch counts as true.
-    fn is_set(&mut self, v: ValueId) -> Result<bool, EvalError> {
-        is_nonzero(&self.get(v)?)
+        Ok(first(&self.get(v)?)? != 0.0)
     }
 
     fn enter(&mut self, block: BlockId, values: &Values) {
@@ -135,8 +167,23 @@ impl Run<'_> {
         self.env.extend(args.iter().copied().zip(values.iter().cloned()));
     }
 
+    /// What a block gives; it keeps nothing.
     fn outputs(&mut self, block: BlockId) -> Computed {
-        self.program.block(block).outputs.iter().map(|&v| self.get(v)).collect()
+        let outputs = self.program.block(block).outputs.iter().map(|&v| self.get(v));
+        let outputs = outputs.collect::<Computed>()?;
+        self.forget(block);
+        Ok(outputs)
+    }
+
+    /// Drops the arguments and outputs of a block, which live to its end.
+    fn forget(&mut self, block: BlockId) {
+        let p = self.program;
+        let b = p.block(block);
+        for &v in b.args.iter().chain(&b.outputs) {
+            if p.constant(v).is_none() && p.value_block(v) == block {
+                self.env.remove(&v);
+            }
+        }
     }
 
     /// The network in the layer's field of that name.
@@ -146,60 +193,10 @@ impl Run<'_> {
         let at = names.iter().position(|n| n.as_str() == Some(name))?;
         o.blocks.get(at).copied()
     }
-
-    /// The values that the networks of a layer overwrite, by the names that they have in the file.
-    fn carried(&mut self, op: OpId) -> Vec<(anewrite_ir::Str, Value)> {
-        let p = self.program;
-        let carried = p.op(op).args(anewrite_nn::CARRIED);
-        carried.filter_map(|v| Some((p.value(v).name.clone(), self.get(v).ok()?))).collect()
-    }
-
-    fn enter_shared(&mut self, block: BlockId, around: &[(anewrite_ir::Str, Value)]) {
-        let p = self.program;
-        for &arg in &p.block(block).args {
-            match around.iter().find(|(n, _)| *n == p.value(arg).name) {
-                Some((_, v)) => self.env.insert(arg, v.clone()),
-                None => self.env.remove(&arg),
-            };
-        }
-    }
-
-    /// What a network leaves: blobs that were never written are missing.
-    fn names(&mut self, block: BlockId) -> Result<Vec<(anewrite_ir::Str, Value)>, EvalError> {
-        let p = self.program;
-        let (args, outputs) = (&p.block(block).args, &p.block(block).outputs);
-        let mut all = Vec::with_capacity(args.len());
-        for (&arg, &out) in args.iter().zip(outputs) {
-            // a round that was cut short leaves some blobs as they came
-            if let Ok(v) = self.get(out).or_else(|_| self.get(arg)) {
-                all.push((p.value(arg).name.clone(), v));
-            }
-        }
-        Ok(all)
-    }
-
-    fn leave(&mut self, block: BlockId) -> Computed {
-        let outputs = &self.program.block(block).outputs;
-        outputs.iter().map(|&v| self.get(v)).collect()
-    }
-
-    /// The value that a blob has at the end of a network.
-    fn named_in(&mut self, block: BlockId, name: &str) -> Result<Option<Value>, EvalError> {
-        let p = self.program;
-        let shared = p.block(block).args.iter().position(|&a| &*p.value(a).name == name);
-        if let Some(v) = shared.and_then(|i| p.block(block).outputs.get(i).copied()) {
-            return self.get(v).map(Some);
-        }
-        let made = p.ops_rev(block).flat_map(|op| p.op(op).results.iter().copied());
-        let found = made.into_iter().find(|&v| &*p.value(v).name == name);
-        found.map(|v| self.get(v)).transpose()
-    }
 }
 
-/// Whether a scalar counts as true.
-fn is_nonzero(v: &Value) -> Result<bool, EvalError> {
-    match v.tensor()?.to_f64s()?.first() {
-        Some(&x) => Ok(x != 0.0),
-        None => Err(EvalError::Shape("a truth value is needed, this is empty".into())),
-    }
+/// The only element of a scalar, or the first of what stands for one.
+fn first(v: &Value) -> Result<f64, EvalError> {
+    let empty = || EvalError::Shape("one number is needed, this is empty".into());
+    v.tensor()?.to_f64s()?.first().copied().ok_or_else(empty)
 }

@@ -5,6 +5,7 @@ use std::cmp::Ordering;
 use anewrite_tensor::DType;
 
 use crate::array::Element;
+use crate::elementwise::Width;
 
 /// An element that is a number.
 pub(crate) trait Number: Element + Default + PartialOrd {
@@ -85,13 +86,7 @@ impl Number for i64 {
         (other != 0).then(|| self.wrapping_div(other))
     }
     fn within(self, dtype: DType) -> Self {
-        let spare = 64u32.saturating_sub(dtype.bits());
-        let is_signed = matches!(dtype, DType::I4 | DType::I8 | DType::I16 | DType::I32 | DType::I64);
-        match dtype.bits() {
-            0 | 64 => self,
-            _ if is_signed => self << spare >> spare,
-            _ => ((self as u64) << spare >> spare) as i64,
-        }
+        Width::of(dtype).wrap(self)
     }
 }
 

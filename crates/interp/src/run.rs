@@ -15,6 +15,7 @@ use crate::arithmetic::Arithmetic;
 use crate::array::Array;
 use crate::budget::Meter;
 use crate::call::{Call, Computed, Shared, Values, adopt};
+use crate::control::Blobs;
 use crate::error::EvalError;
 use crate::kernel::compute;
 use crate::layer::Layers;
@@ -351,6 +352,8 @@ pub(crate) struct Run<'r> {
     layer: Option<(&'r Program, OpId)>,
     /// How many loops are around the block that runs.
     pub(crate) rounds: u32,
+    /// What the networks of the layer around share with what is around it.
+    pub(crate) blobs: Blobs,
     /// Constants and lowerings that loops use again.
     kept: FxHashMap<ValueId, Array>,
     layers: Layers,
@@ -375,6 +378,7 @@ impl<'r> Run<'r> {
             observer,
             layer: None,
             rounds: 0,
+            blobs: Blobs::default(),
             kept: FxHashMap::default(),
             layers: Layers::default(),
         }
@@ -419,13 +423,11 @@ impl<'r> Run<'r> {
 
     fn step(&mut self, op: OpId) -> Result<Flow, EvalError> {
         let o = self.program.op(op);
-        let mut flow = Flow::Through;
         let mut args = Vec::new();
         let mut results = match &*o.kind {
             "cond" => self.cond(op)?,
             "while_loop" => self.while_loop(op)?,
-            "nn.branch" => self.branch(op, &mut flow)?,
-            "nn.loop" => self.nn_loop(op)?,
+            "nn.branch" | "nn.loop" => return self.networks(op),
             "nn.loopBreak" => return Ok(Flow::Break),
             "nn.loopContinue" => return Ok(Flow::Continue),
             kind => {
@@ -445,24 +447,48 @@ impl<'r> Run<'r> {
         }
         round(&mut results, self.shared);
         self.check(op, &results)?;
+        self.observe(op, &args, &results)?;
+        drop(args);
+        for (&v, value) in o.results.iter().zip(results) {
+            self.define(v, value);
+        }
+        self.release(op);
+        Ok(Flow::Through)
+    }
+
+    pub(crate) fn observe(
+        &mut self,
+        op: OpId,
+        args: &[(Str, Value)],
+        results: &[Value],
+    ) -> Result<(), EvalError> {
         let step = Step {
             program: self.program,
             op,
             layer: self.layer,
-            args: &args,
-            results: &results,
+            args,
+            results,
             shared: self.shared,
             opset: self.opset,
         };
-        self.observer.after(&step)?;
-        drop(args);
-        for (&v, value) in o.results.iter().zip(results) {
-            self.env.insert(v, value);
+        self.observer.after(&step)
+    }
+
+    /// Gives a value its content.
+    pub(crate) fn define(&mut self, v: ValueId, value: Value) {
+        if !self.blobs.is_empty()
+            && let Some(blob) = self.blobs.get_mut(&self.program.value(v).name)
+        {
+            *blob = Some(value.clone());
         }
+        self.env.insert(v, value);
+    }
+
+    /// Drops what nothing reads after an op.
+    pub(crate) fn release(&mut self, op: OpId) {
         for v in self.lifetimes.dying(op) {
             self.env.remove(v);
         }
-        Ok(flow)
     }
 
     fn compute(&mut self, op: OpId, args: &[(Str, Value)]) -> Computed {
