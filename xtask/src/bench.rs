@@ -3,6 +3,7 @@
 //! One file per figure. Times are of whole processes, the command's start included; what is compared runs in turn, so
 //! that a busy machine slows both down. Memory is sampled from the system while the command runs, in runs of its own.
 
+mod check;
 mod memory;
 mod network;
 mod passes;
@@ -38,6 +39,8 @@ pub(crate) struct Args {
 enum Figure {
     /// A program of 2,000 computing ops, against coremltools' default passes.
     Passes,
+    /// A program of 2,000 computing ops, checked.
+    Check,
     /// Cost of an op in programs of 2,000 to 32,000.
     Scaling,
     /// A package of 3 GB whose weights are not touched, against cp.
@@ -61,6 +64,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if wanted(Figure::Passes) {
         let python = args.python.as_deref().context("--python is needed to compare with coremltools")?;
         lines.extend(passes::measure(&bench, python)?);
+    }
+    if wanted(Figure::Check) {
+        lines.extend(check::measure(&bench)?);
     }
     if wanted(Figure::Scaling) {
         lines.extend(scaling::measure(&bench)?);
@@ -110,6 +116,14 @@ impl Bench {
     fn rewrite(&self, input: &Path, output: &Path) -> Command {
         let mut command = Command::new(&self.command);
         command.arg("rewrite").arg(input).arg("-o").arg(output).args(["--force", "--no-verify"]);
+        command.stdout(Stdio::null()).stderr(Stdio::piped()).stdin(Stdio::null());
+        command
+    }
+
+    /// The command that checks a model, with or without the dry run of the rules.
+    fn check(&self, model: &Path, rules: bool) -> Command {
+        let mut command = Command::new(&self.command);
+        command.arg("check").arg(model).args(["--fail-on", "never"]).args((!rules).then_some("--no-rules"));
         command.stdout(Stdio::null()).stderr(Stdio::piped()).stdin(Stdio::null());
         command
     }

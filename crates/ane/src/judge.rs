@@ -20,7 +20,7 @@ use crate::view::OpView;
 ///    on this family; through Core ML on another; reported through Core ML; measured below Core ML;
 ///    reported below it; guesses. The highest rank that speaks decides; if it contradicts itself the
 ///    answer is unknown. A guess alone gives unknown.
-/// 2. A restriction that is broken makes a yes a no, with the observed value; one that cannot be judged, or
+/// 2. A restriction that is broken makes everything but a no a no, with the observed value; one that cannot be judged, or
 ///    rests on a guess, makes it unknown. A restriction seen only below Core ML makes it unknown too, and
 ///    is ignored where the op was measured through Core ML on this very family.
 /// 3. What holds on some releases of the target's range only gives unknown.
@@ -65,9 +65,13 @@ pub fn eligibility(op: &dyn OpView, target: &Target) -> Eligibility {
 /// For each the families of `target` that it concerns and, where a condition decided, what was seen.
 pub fn notes(op: &dyn OpView, target: &Target) -> Vec<Note> {
     let tables = tables();
+    let mut rows = tables.rows_for(op.op()).filter(|row| row.status == Status::Note).peekable();
+    if rows.peek().is_none() {
+        return Vec::new();
+    }
     let facts = Facts::new(op);
     let mut notes = Vec::new();
-    for row in tables.rows_for(op.op()).filter(|row| row.status == Status::Note) {
+    for row in rows {
         let mut note = Note { row, families: FamilySet::EMPTY, observed: None };
         for family in target.families().intersection(row.families).iter() {
             let ctx = Ctx::new(&facts, &tables.limits, family);
@@ -156,21 +160,21 @@ impl Case {
     }
 
     fn verdict(self, ctx: &Ctx<'_>) -> Verdict {
-        let (base, yes) = match self.base.settle() {
-            Ok(settled) => settled,
-            Err((why, rows)) => return Verdict::Unknown { why, rows, leaning: None },
+        let (base, yes) = match (self.base.settle(), self.broken) {
+            (Ok(settled), _) => settled,
+            // What no op may have is refused whatever is known of this one.
+            (Err(_), Some(row)) => return refused(ctx, row),
+            (Err((why, rows)), None) => return Verdict::Unknown { why, rows, leaning: None },
         };
         let Settled { row, confidence: known, .. } = base;
+        if let Some(row) = self.broken.filter(|_| yes) {
+            return refused(ctx, row);
+        }
         if known == Confidence::Guess {
             return Verdict::Unknown { why: Why::Weak, rows: smallvec![row], leaning: Some(yes) };
         }
         if !yes {
             return Verdict::No { row, observed: None, confidence: known };
-        }
-        if let Some(row) = self.broken {
-            let (expr, outcome) = condition(row);
-            let observed = expr.and_then(|expr| observe(ctx, expr, outcome));
-            return Verdict::No { row, observed, confidence: confidence(ctx, row) };
         }
         let measured = row.route == Route::CoreMl && known == Confidence::Measured;
         match self.open.into_iter().find(|(_, row, _)| row.route == Route::CoreMl || !measured) {
@@ -178,6 +182,13 @@ impl Case {
             None => Verdict::Yes { row, confidence: known },
         }
     }
+}
+
+/// The refusal by a restriction that is broken.
+fn refused(ctx: &Ctx<'_>, row: &'static Row) -> Verdict {
+    let (expr, outcome) = condition(row);
+    let observed = expr.and_then(|expr| observe(ctx, expr, outcome));
+    Verdict::No { row, observed, confidence: confidence(ctx, row) }
 }
 
 /// How a row is known here: a measurement speaks for the families and the cases it was made on, and
@@ -231,13 +242,13 @@ fn find(ctx: &Ctx<'_>, row: &'static Row, os: OsRange) -> Finding {
     }
 }
 
-type Rows = SmallVec<[&'static Row; 2]>;
+pub(crate) type Rows = SmallVec<[&'static Row; 2]>;
 
 /// A row that settles an op, as it is known in this case.
-struct Settled {
-    row: &'static Row,
-    answer: Result<bool, Why>,
-    confidence: Confidence,
+pub(crate) struct Settled {
+    pub(crate) row: &'static Row,
+    pub(crate) answer: Result<bool, Why>,
+    pub(crate) confidence: Confidence,
 }
 
 impl Settled {
@@ -249,12 +260,12 @@ impl Settled {
 
 /// The rows that settle the op, those of the highest rank only.
 #[derive(Default)]
-struct Base {
+pub(crate) struct Base {
     rows: SmallVec<[Settled; 2]>,
 }
 
 impl Base {
-    fn push(&mut self, settled: Settled) {
+    pub(crate) fn push(&mut self, settled: Settled) {
         match self.rows.first().map(|first| settled.rank().cmp(&first.rank())) {
             Some(Ordering::Less) => return,
             Some(Ordering::Greater) => self.rows.clear(),
@@ -263,7 +274,7 @@ impl Base {
         self.rows.push(settled);
     }
 
-    fn settle(mut self) -> Result<(Settled, bool), (Why, Rows)> {
+    pub(crate) fn settle(mut self) -> Result<(Settled, bool), (Why, Rows)> {
         let Some(first) = self.rows.first() else { return Err((Why::NoEvidence, SmallVec::new())) };
         let why = match first.answer {
             Ok(yes) if self.rows.iter().all(|other| other.answer == first.answer) => {

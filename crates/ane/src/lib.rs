@@ -38,6 +38,7 @@ mod os;
 mod planner;
 mod score;
 mod simple;
+mod standing;
 mod table;
 mod target;
 mod verdict;
@@ -57,6 +58,7 @@ pub use planner::{
 };
 pub use score::{Score, score};
 pub use simple::SimpleOp;
+pub use standing::{Standing, restrictions, standing};
 pub use table::{Confidence, Hazard, Route, Row, Source, Status, row, rows, source};
 pub use target::{Target, TargetError};
 pub use verdict::{Answer, Eligibility, Note, Verdict, Why};

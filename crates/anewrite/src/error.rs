@@ -93,9 +93,24 @@ pub enum Error {
     /// An input or output does not fit the model.
     #[error("{0}")]
     Interface(String),
+    /// Nothing has the name that was to be explained.
+    #[error("`{name}` is no rule, finding, limit, row or op{}", suggestions(similar))]
+    NothingToExplain {
+        /// The name.
+        name: String,
+        /// Names close to it.
+        similar: Vec<String>,
+    },
+    /// A measured plan cannot be read, or does not fit the target.
+    #[error("the measured plan cannot be used: {0}")]
+    Plan(String),
     /// A compiled model's program is no text.
     #[error("{}: the program is not UTF-8 text", .0.display())]
     NotText(PathBuf),
+}
+
+fn suggestions(similar: &[String]) -> String {
+    if similar.is_empty() { String::new() } else { format!("; did you mean {}?", similar.join(", ")) }
 }
 
 impl Error {
@@ -110,6 +125,9 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Error::Open(e) => e.hint(),
+            Error::NothingToExplain { .. } => {
+                Some("`anewrite rules` lists the rules, docs/findings/README.md the findings".to_owned())
+            }
             Error::Write(e) => e.hint().map(str::to_owned),
             e if e.is_inequality() => Some(
                 "nothing was written; --keep-going leaves the patch out and goes on, --stop-after N keeps the ones before it"

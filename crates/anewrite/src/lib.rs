@@ -19,9 +19,11 @@
 //!
 //! This crate wires the others and must not know the terminal.
 
+mod check;
 mod diff;
 mod engine;
 mod error;
+mod explain;
 mod features;
 mod model;
 mod ranges;
@@ -31,12 +33,17 @@ mod rewrite;
 mod run;
 mod selection;
 mod show;
+mod supported;
 mod upgrade;
 mod verify;
 
-pub use anewrite_ane::Target;
+pub use anewrite_ane::{Chip, Confidence, Device, Family, Target, chips, devices};
 pub use anewrite_convert::{Color, Feature, FeatureKind, Flexible, Interface};
 pub use anewrite_convert::{Document, Part};
+pub use anewrite_diag::{
+    Answer as FindingAnswer, Code as FindingCode, Finding, Kind as FindingKind, Severity,
+    kind as finding_kind, kinds as finding_kinds,
+};
 pub use anewrite_diff::{Census, ProgramDiff, Table};
 pub use anewrite_interp::{Arithmetic, Options as EvaluatorOptions, Value};
 pub use anewrite_ir::Opset;
@@ -46,9 +53,15 @@ pub use anewrite_upgrade::{Refusal, UpgradeError, UpgradeOptions};
 pub use anewrite_verify::{
     Difference as Distance, Divergence, Event, Mode, ModelReport, OutputReport, PatchSummary, Plan,
 };
+pub use check::{
+    AfterRewrite, CHECK_VERSION, CheckOptions, CheckReport, FamilyCheck, FamilyInfo, FunctionCheck, Measured,
+    MeasuredOp, MeasuredPlan, Milliseconds, OpCheck, OpOnFamilies, PartCheck, PlanDifference, PlanNumbers,
+    Run, Verdicts, annotate, check, check_path,
+};
 pub use coreml_package::{Progress, WriteOptions, Written};
 pub use diff::{Difference, PartDifference, diff};
 pub use error::Error;
+pub use explain::explain;
 pub use features::{Features, read_features, write_features};
 pub use model::Model;
 pub use ranges::{RANGES_VERSION, RangeWatch, Ranges, ValueRange};
@@ -58,6 +71,7 @@ pub use rewrite::{RewriteOptions, Rewritten, check_output, rewrite, rewrite_with
 pub use run::{RunOptions, Runner, Watch};
 pub use selection::{Selection, rule, rules};
 pub use show::{ShowOptions, show, show_model};
+pub use supported::supported_ops;
 pub use upgrade::{Upgraded, check_upgrade_output, upgrade};
 pub use verify::{
     ComparedPart, ComparisonReport, OnEvent, PartVerification, VerifiedReport, VerifyOptions, verify,

@@ -1,12 +1,17 @@
 //! From a graph to what the planner takes.
 
-use anewrite_ane::{Answer, Eligibility, Family, PlanOp, Prices, Target, Work, eligibility, prices};
+use std::sync::Arc;
+
+use anewrite_ane::{
+    Answer, Eligibility, Family, FamilySet, PlanOp, Prices, Row, Target, Verdict, Work, eligibility, prices,
+};
 use anewrite_ir::infer::Facts;
 use anewrite_ir::{BlockId, OpId, Program};
 use anewrite_nn::{Mapping, PREFIX};
 use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
+use crate::signature::signature;
 use crate::view::{View, is_weight};
 use crate::work::layer_work;
 
@@ -16,7 +21,7 @@ pub struct Judged {
     /// The op.
     pub op: OpId,
     /// Whether the engine can run it, for every family of the target.
-    pub eligibility: Eligibility,
+    pub eligibility: Arc<Eligibility>,
     /// What the planner thinks it costs on each backend. `None` for a layer of a NeuralNetwork: no formula is known
     /// for those. The numbers are the same for every family; how far they can be trusted is
     /// [`charges`](anewrite_ane::charges)' `confidence`.
@@ -25,6 +30,8 @@ pub struct Judged {
     pub work: Work,
     /// Results of other ops of the same block that it, or an op nested in it, reads: the op and the bytes.
     pub reads: SmallVec<[(OpId, u64); 2]>,
+    /// Families on which nobody knows whether the compressed weights that it reads leave it on the engine.
+    pub doubtful_weights: FamilySet,
 }
 
 /// How to take an op of which nobody knows whether the engine runs it.
@@ -40,16 +47,22 @@ impl Judged {
     /// Whether the op may run on the engine of a family, doubts being settled as said.
     pub fn on_engine(&self, family: Family, doubt: Doubt) -> bool {
         match self.eligibility.on(family).map(|v| v.answer()) {
-            Some(Answer::Yes) => true,
+            Some(Answer::Yes) => doubt == Doubt::Runs || !self.doubtful_weights.contains(family),
             Some(Answer::Unknown) => doubt == Doubt::Runs,
             Some(Answer::No) | None => false,
         }
     }
 }
 
-/// Whether an op is one that a planner places: compressed weights are constants.
+/// Whether an op is one that a planner places: compressed weights are constants, and so are layers that load one.
 pub fn computes(program: &Program, op: OpId) -> bool {
-    !is_weight(&program.op(op).kind)
+    let kind = &program.op(op).kind;
+    !is_weight(kind) && !loads_constant(kind)
+}
+
+/// Whether a layer of this kind does nothing but to hold a constant.
+pub(crate) fn loads_constant(kind: &str) -> bool {
+    matches!(kind, "nn.loadConstant" | "nn.loadConstantND")
 }
 
 /// Asks tables and formulas about one op.
@@ -69,18 +82,7 @@ pub fn judge_as(
     target: &Target,
     mapping: Option<Mapping>,
 ) -> Judged {
-    let view = View::new(program, facts, op);
-    // The formulas are the same for every family; only their confidence is not, which `charges` gives.
-    let family = target.families().iter().next().unwrap_or(Family::NoEngine);
-    let (prices, work) = match mapping {
-        Some(mapping) => (None, layer_work(program, facts, op, mapping)),
-        None => {
-            let prices = prices(&view, family);
-            let work = prices.work;
-            (Some(prices), work)
-        }
-    };
-    Judged { op, eligibility: eligibility(&view, target), prices, work, reads: reads(program, facts, op) }
+    Judge::new(program, facts, target, mapping).judge_alone(op)
 }
 
 /// Asks about every op of a block that computes, in program order. Ops of nested blocks are not among them.
@@ -108,12 +110,113 @@ pub fn judge_as(
 /// # Ok::<(), anewrite_ane::TargetError>(())
 /// ```
 pub fn judge_block(program: &Program, facts: &Facts, block: BlockId, target: &Target) -> Vec<Judged> {
-    let mapping = program.ops(block).next().and_then(|op| {
-        let layers = program.op(op).kind.starts_with(PREFIX);
-        layers.then(|| Mapping::of(program))
-    });
+    let layers = program.ops(block).next().is_some_and(|op| program.op(op).kind.starts_with(PREFIX));
+    let mapping = layers.then(|| Mapping::of(program));
+    let mut judge = Judge::new(program, facts, target, mapping);
     let ops = program.ops(block).filter(|&op| computes(program, op));
-    ops.map(|op| judge_as(program, facts, op, target, mapping)).collect()
+    ops.map(|op| judge.judge(op)).collect()
+}
+
+/// Where the form of compressed weights is not known to be taken, with the row that leaves it open. What holds for
+/// tensors of every op says nothing here: the engine does not compute with the weights before they are expanded.
+pub(crate) fn open_forms(judged: &Eligibility) -> impl Iterator<Item = (Option<&'static Row>, Family)> + '_ {
+    judged.iter().filter_map(|(family, verdict)| match verdict {
+        Verdict::Yes { .. } => None,
+        Verdict::No { row, .. } if is_general(row) => None,
+        Verdict::No { row, .. } => Some((Some(*row), family)),
+        Verdict::Unknown { rows, .. } => {
+            let row = rows.first().copied();
+            if row.is_some_and(is_general) { None } else { Some((row, family)) }
+        }
+    })
+}
+
+fn is_general(row: &Row) -> bool {
+    row.ops.iter().any(|op| op.ends_with('*'))
+}
+
+/// How deep weights that are made of weights are followed: the format has chains of two.
+const MAX_WEIGHT_CHAIN: usize = 4;
+
+struct Judge<'a> {
+    program: &'a Program,
+    facts: &'a Facts,
+    target: &'a Target,
+    /// That of the layers; `None` for ops of ML Programs.
+    mapping: Option<Mapping>,
+    /// Families that are not known to take compressed weights, by the op that stands for these.
+    weights: FxHashMap<OpId, FamilySet>,
+    /// What was judged before, by what the ops show.
+    known: FxHashMap<Vec<u8>, Judged>,
+}
+
+impl<'a> Judge<'a> {
+    fn new(program: &'a Program, facts: &'a Facts, target: &'a Target, mapping: Option<Mapping>) -> Self {
+        Judge { program, facts, target, mapping, weights: FxHashMap::default(), known: FxHashMap::default() }
+    }
+}
+
+impl Judge<'_> {
+    fn judge(&mut self, op: OpId) -> Judged {
+        let signature = signature(self.program, self.facts, op).filter(|_| self.mapping.is_none());
+        if let Some(known) = signature.as_ref().and_then(|signature| self.known.get(signature)).cloned() {
+            let doubtful_weights = self.weights_of(op, 0);
+            return Judged { op, reads: reads(self.program, self.facts, op), doubtful_weights, ..known };
+        }
+        let judged = self.judge_alone(op);
+        if let Some(signature) = signature {
+            self.known.insert(signature, judged.clone());
+        }
+        judged
+    }
+
+    fn judge_alone(&mut self, op: OpId) -> Judged {
+        let (program, facts) = (self.program, self.facts);
+        let view = View::new(program, facts, op);
+        // The formulas are the same for every family; only their confidence is not, which `charges` gives.
+        let family = self.target.families().iter().next().unwrap_or(Family::NoEngine);
+        let (prices, work) = match self.mapping {
+            Some(mapping) => (None, layer_work(program, facts, op, mapping)),
+            None => {
+                let prices = prices(&view, family);
+                let work = prices.work;
+                (Some(prices), work)
+            }
+        };
+        Judged {
+            op,
+            eligibility: Arc::new(eligibility(&view, self.target)),
+            prices,
+            work,
+            reads: reads(program, facts, op),
+            doubtful_weights: self.weights_of(op, 0),
+        }
+    }
+
+    fn weights_of(&mut self, op: OpId, depth: usize) -> FamilySet {
+        let program = self.program;
+        let mut doubtful = FamilySet::EMPTY;
+        for operand in &program.op(op).operands {
+            let Some(from) = program.def_op(operand.value).filter(|&from| is_weight(&program.op(from).kind))
+            else {
+                continue;
+            };
+            let of_weight = match self.weights.get(&from) {
+                Some(&known) => known,
+                None => {
+                    let judged = eligibility(&View::new(program, self.facts, from), self.target);
+                    let mut found = open_forms(&judged).map(|(_, family)| family).collect::<FamilySet>();
+                    if depth < MAX_WEIGHT_CHAIN {
+                        found = found.union(self.weights_of(from, depth + 1));
+                    }
+                    self.weights.insert(from, found);
+                    found
+                }
+            };
+            doubtful = doubtful.union(of_weight);
+        }
+        doubtful
+    }
 }
 
 /// Results of ops in the same block that the op or what is nested in it reads, each once, with their bytes.

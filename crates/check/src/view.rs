@@ -57,7 +57,11 @@ pub(crate) fn is_weight(kind: &str) -> bool {
 
 impl OpView for View<'_> {
     fn op(&self) -> &str {
-        &self.program.op(self.op).kind
+        match &*self.program.op(self.op).kind {
+            // An update of a state stands in files as a write and a read.
+            "write_state" => "coreml_update_state",
+            kind => kind,
+        }
     }
 
     fn opset(&self) -> Option<u32> {
@@ -96,9 +100,16 @@ impl OpView for View<'_> {
         let op = self.program.op(self.op);
         match op.arg(operand) {
             Some(v) => constant_value(&self.program.constant(v)?.tensor),
+            None if operand == "type" && op.attr("type").is_none() => choice(&op.attrs),
             None => attr_value(field(&op.attrs, operand)?),
         }
     }
+}
+
+/// Which message a layer chose where its kind is told by that: the function of an activation.
+fn choice(attrs: &Attrs) -> Option<Value> {
+    let chosen = attrs.iter().find(|(_, attr)| matches!(attr, Attr::Message(_)));
+    chosen.map(|(name, _)| Value::Text(name.to_string()))
 }
 
 /// A field of a layer by its dotted path.

@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 #[command(name = "anewrite", version, max_term_width = 100)]
 #[command(after_help = "Exit codes:
   0  done
-  1  `diff` and `verify`: the models differ
+  1  `diff` and `verify`: the models differ; `check`: what --fail-on names was found
   2  wrong usage, or an input that cannot be read or an output that cannot be written
   3  a rewrite is not equal to what it replaces; nothing was written")]
 pub(crate) struct Cli {
@@ -19,6 +19,8 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Tell what keeps a model off the engine, and what a rewrite would change
+    Check(Check),
     /// Rewrite a model so that the engine can run more of it
     Rewrite(Rewrite),
     /// Make an ML Program of a NeuralNetwork
@@ -33,8 +35,12 @@ pub(crate) enum Command {
     Run(Run),
     /// List the rules
     Rules(Rules),
-    /// Print the page of a rule
+    /// List devices with their chips, engine families and systems: what --target takes
+    Devices(Devices),
+    /// Print the page of a rule (M001), a finding (ANE021), a limit (LIM-CONV-KW), or what is known of an op (max_pool)
     Explain(Explain),
+    /// Write a page made from the tables
+    Report(Report),
     /// Write a completion script for a shell to the standard output
     Completions(Completions),
     /// Write man pages into a folder
@@ -48,6 +54,57 @@ pub(crate) enum Format {
     Text,
     /// For programs: a versioned form
     Json,
+}
+
+/// The forms of a check.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CheckFormat {
+    /// For people
+    #[default]
+    Text,
+    /// For programs: a versioned form
+    Json,
+    /// For code review tools: SARIF 2.1.0
+    Sarif,
+}
+
+/// What makes a check end with exit code 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum FailOn {
+    /// A finding that a rule fixes
+    #[default]
+    Fixable,
+    /// An error: ops that are known to stay off the engine
+    Error,
+    /// An error or a warning
+    Warning,
+    /// Nothing
+    Never,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// The model: a .mlmodel file, a .mlpackage folder or a compiled .mlmodelc folder
+    pub(crate) model: PathBuf,
+    /// Devices, chips, families or systems to check for, with commas between: iphone-13, m1, a14+, h13, ios17.
+    /// By default all that the model's lowest system runs on
+    #[arg(long, value_name = "NAMES")]
+    pub(crate) target: Option<String>,
+    /// How to print the report
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: CheckFormat,
+    /// What makes the exit code 1
+    #[arg(long, value_enum, default_value_t, value_name = "WHAT")]
+    pub(crate) fail_on: FailOn,
+    /// List every op of every finding, and the model's text with the place of each op
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    /// A plan measured on a Mac (docs/check.md tells how): shown beside the prediction, with what differs
+    #[arg(long, value_name = "PLAN.json")]
+    pub(crate) compute_plan: Option<PathBuf>,
+    /// Do not try the rules, which tells what they would fix
+    #[arg(long)]
+    pub(crate) no_rules: bool,
 }
 
 #[derive(Debug, Args)]
@@ -250,8 +307,33 @@ pub(crate) struct Rules {
 
 #[derive(Debug, Args)]
 pub(crate) struct Explain {
-    /// The rule's code, such as C012
-    pub(crate) code: String,
+    /// A rule, a finding, a limit, a row of the tables, an op or a layer (nn.concatND)
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Devices {
+    /// Only those of this name: a device, a chip, a family, a platform, or a part of a name
+    pub(crate) name: Option<String>,
+    /// How to print the list
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    #[command(subcommand)]
+    pub(crate) what: ReportWhat,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReportWhat {
+    /// Every op and layer with what is known of it on each family, as Markdown
+    Ops {
+        /// Where to write it; by default to the standard output
+        #[arg(short, long, value_name = "PATH")]
+        output: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]

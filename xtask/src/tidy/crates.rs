@@ -29,6 +29,11 @@ const ANY: &[&str] = &["*"];
 const PASSES: &str = "rules know neither conversion nor files nor each other";
 
 const TABLE: &[Row] = &[
+    row(
+        "anewrite-diag",
+        &[],
+        "findings are data: they know neither how they are made nor how they are shown",
+    ),
     row("coreml-proto", &[], "the wire format knows nothing else: no files, no graphs, no tensors"),
     row("coreml-package", &[], "files do not know what is in them: no messages, no graphs"),
     row(TENSOR, &[], "constants do not know the wire format, files or graphs"),
@@ -42,7 +47,7 @@ const TABLE: &[Row] = &[
     row("anewrite-ane", &[TENSOR], "what the engine runs is data, beside the graph and the rules"),
     row(
         "anewrite-check",
-        &["anewrite-ane", IR, "anewrite-nn", TENSOR],
+        &["anewrite-ane", "anewrite-diag", IR, "anewrite-nn", TENSOR],
         "a check looks at programs with the tables, and knows no rules, no files and no output",
     ),
     row(
@@ -71,6 +76,7 @@ const TABLE: &[Row] = &[
             "anewrite-ane",
             "anewrite-check",
             "anewrite-convert",
+            "anewrite-diag",
             "anewrite-diff",
             "anewrite-interp",
             IR,

@@ -8,13 +8,9 @@ use crate::args::Explain;
 use crate::fail::Failure;
 
 pub(crate) fn run(args: &Explain) -> Result<ExitCode, Failure> {
-    let info = anewrite::rule(&args.code)?.info();
+    let page = anewrite::explain(&args.name)?;
     let mut out = stdout();
-    writeln!(out, "# {} {}\n", info.code, info.name)?;
-    for line in info.page.lines() {
-        // A doc comment's lines begin with the blank that stands behind its slashes.
-        writeln!(out, "{}", line.strip_prefix(' ').unwrap_or(line))?;
-    }
+    out.write_all(page.as_bytes())?;
     out.flush()?;
     Ok(ExitCode::SUCCESS)
 }

@@ -4,9 +4,12 @@ use std::io::{self, Write};
 
 use crate::fail::Failure;
 
+pub(crate) mod check;
+pub(crate) mod devices;
 pub(crate) mod diff;
 pub(crate) mod explain;
 pub(crate) mod generate;
+pub(crate) mod report;
 pub(crate) mod rewrite;
 pub(crate) mod rules;
 pub(crate) mod run;
