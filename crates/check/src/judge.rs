@@ -54,10 +54,14 @@ impl Judged {
     }
 }
 
-/// Whether an op is one that a planner places: compressed weights are constants, and so are layers that load one.
+/// Whether an op computes: compressed weights are constants.
 pub fn computes(program: &Program, op: OpId) -> bool {
-    let kind = &program.op(op).kind;
-    !is_weight(kind) && !loads_constant(kind)
+    !is_weight(&program.op(op).kind)
+}
+
+/// Whether an op has a place in a plan: layers that load a constant have none either.
+fn is_placed(program: &Program, op: OpId) -> bool {
+    computes(program, op) && !loads_constant(&program.op(op).kind)
 }
 
 /// Whether a layer of this kind does nothing but to hold a constant.
@@ -113,7 +117,7 @@ pub fn judge_block(program: &Program, facts: &Facts, block: BlockId, target: &Ta
     let layers = program.ops(block).next().is_some_and(|op| program.op(op).kind.starts_with(PREFIX));
     let mapping = layers.then(|| Mapping::of(program));
     let mut judge = Judge::new(program, facts, target, mapping);
-    let ops = program.ops(block).filter(|&op| computes(program, op));
+    let ops = program.ops(block).filter(|&op| is_placed(program, op));
     ops.map(|op| judge.judge(op)).collect()
 }
 
@@ -227,7 +231,7 @@ fn reads(program: &Program, facts: &Facts, op: OpId) -> SmallVec<[(OpId, u64); 2
     let mut add = |reader: OpId| {
         for operand in &program.op(reader).operands {
             let Some(from) = program.def_op(operand.value) else { continue };
-            let outside = program.block_of(from) == block && from != op && computes(program, from);
+            let outside = program.block_of(from) == block && from != op && is_placed(program, from);
             if outside && !values.contains(&operand.value) {
                 values.push(operand.value);
                 found.push((from, bytes(program, facts, operand.value)));
