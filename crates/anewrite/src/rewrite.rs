@@ -385,3 +385,78 @@ impl Rewritten<'_> {
         Ok(bytes.map_err(|e| Error::Splice(e.to_string()))?.into())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use anewrite_rewrite::{Match, Miss, PatchBuilder, Pattern, RuleInfo, declare_rule};
+
+    use super::*;
+
+    declare_rule! {
+        /// ## What it does
+        /// Takes out every `relu`, which is wrong.
+        pub struct NoRelu = C 999 "no-relu";
+        grade: BitExact, purpose: Clean,
+    }
+
+    impl Rule for NoRelu {
+        fn info(&self) -> &'static RuleInfo {
+            &INFO
+        }
+
+        fn pattern(&self) -> Pattern {
+            Pattern::op("relu")
+        }
+
+        fn rewrite(&self, m: &Match<'_>, patch: &mut PatchBuilder<'_>) -> Result<(), Miss> {
+            let x = patch.tap(m.arg(m.root(), "x")?);
+            patch.replace(m.result(m.root())?, x)
+        }
+    }
+
+    fn run(keep_going: bool, judges_patches: bool) -> Result<(PartReport, Option<PartVerification>), Error> {
+        let path =
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../../testdata/models/ironmill_mnist_base.mlpackage");
+        let model = Model::open(path).unwrap();
+        let options = RewriteOptions {
+            verify: Some(VerifyOptions { keep_going, ..VerifyOptions::default() }),
+            ..RewriteOptions::default()
+        };
+        let mut rules: Vec<&'static dyn Rule> = options.selection.rules();
+        rules.push(&NoRelu);
+        let original = &model.document.parts[0];
+        let job = Job { original, options: &options, rules, judges_patches, given: Vec::new() };
+        let target = default_target(original.info().spec_version);
+        job.run(&mut original.clone(), Engine::new(target), &mut |_| ())
+    }
+
+    #[test]
+    fn a_wrong_patch_ends_the_rewrite() {
+        let error = run(false, true).unwrap_err();
+        assert!(error.is_inequality() && error.to_string().contains("C999"), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_model_names_the_op_and_the_patch() {
+        let error = run(false, false).unwrap_err();
+        let Error::NotEqual { patch: Some(patch), first: Some(_), .. } = &error else { panic!("{error}") };
+        assert!(error.is_inequality() && patch.contains("C999"), "{error}");
+    }
+
+    #[test]
+    fn wrong_patches_are_left_out_and_the_rest_stays() {
+        for judges_patches in [true, false] {
+            let (report, verified) = run(true, judges_patches).unwrap();
+            let verified = verified.unwrap();
+            let relus = report.before.ops["relu"];
+            assert!(relus > 0 && report.after.ops["relu"] == relus);
+            assert!(!report.firings.is_empty() && report.firings.iter().all(|f| f.code != "C999"));
+            let left_out: Vec<_> = verified.patches.left_out.iter().chain(&verified.left_out).collect();
+            assert!(
+                left_out.len() as u64 == relus && left_out.iter().all(|n| n.code == "C999"),
+                "{left_out:?}"
+            );
+            assert!(verified.model.has_compared() && verified.model.failure.is_none());
+        }
+    }
+}

@@ -238,6 +238,18 @@ fn input(f: &Feature) -> Input {
     }
 }
 
+/// The cases that a network of its own is compared on, without limit of time.
+pub(crate) fn model_cases(part: &Part, options: &VerifyOptions) -> Vec<Case> {
+    let subject = Subject {
+        before: &part.program,
+        after: &part.program,
+        inputs: &|f| inputs(part, f),
+        growth: &|_, _| 1.0,
+        rounded: false,
+    };
+    anewrite_verify::cases(&subject, &options.models())
+}
+
 /// The user's inputs as each network of a model gets them.
 #[derive(Default)]
 pub(crate) struct Given {

@@ -200,6 +200,10 @@ pub(crate) struct Verify {
     /// The share of an output's scale that it may be off in fp64
     #[arg(long, value_name = "SHARE", default_value_t = 1e-9)]
     pub(crate) tolerance: f64,
+    /// Write the inputs into this folder, with a Python script that compares both models on a Mac, on the CPU and on
+    /// the engine
+    #[arg(long, value_name = "FOLDER")]
+    pub(crate) export: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) runs: Runs,
     /// How to print the report

@@ -27,10 +27,19 @@ fn rewrite_writes_a_model_and_says_what_it_did() {
     let done = anewrite([Path::new("rewrite"), &testdata(MODEL), Path::new("-o"), &out]);
     assert!(done.status.success(), "{}", text(&done.stderr));
     let said = text(&done.stdout);
-    assert!(said.contains("C012 compose-transposes") && said.contains("not verified"), "{said}");
+    assert!(
+        said.contains("C012 compose-transposes") && said.contains("verified: equal to the original"),
+        "{said}"
+    );
     assert!(out.join("Manifest.json").exists());
     let differs = anewrite([Path::new("diff"), &testdata(MODEL), &out]);
     assert_eq!(differs.status.code(), Some(1));
+    let equal = anewrite([Path::new("verify"), &testdata(MODEL), &out]);
+    assert!(
+        equal.status.success() && text(&equal.stdout).ends_with("the models agree\n"),
+        "{}",
+        text(&equal.stdout)
+    );
     let same = anewrite([Path::new("diff"), &out, &out]);
     assert_eq!((same.status.code(), text(&same.stdout)), (Some(0), String::new()));
     let again = anewrite([Path::new("rewrite"), &testdata(MODEL), Path::new("-o"), &out]);
@@ -128,4 +137,28 @@ fn compiled_models_are_shown() {
     assert_eq!(done.status.code(), Some(2), "its weights are missing: {}", text(&done.stdout));
     let done = anewrite([Path::new("show"), &testdata(MODEL)]);
     assert!(text(&done.stdout).contains("transpose("));
+}
+
+#[test]
+fn verification_can_be_turned_off_and_says_so() {
+    let args = [Path::new("rewrite"), &testdata(MODEL), Path::new("--dry-run"), Path::new("--no-verify")];
+    let done = anewrite(args);
+    assert!(done.status.success());
+    assert!(
+        text(&done.stdout).contains("not verified: verification was turned off"),
+        "{}",
+        text(&done.stdout)
+    );
+}
+
+#[test]
+fn models_that_differ_end_with_1() {
+    let (a, b) = ("models/ironmill_mnist_base.mlpackage", "models/ironmill_mnist_palettized.mlpackage");
+    let done = anewrite([Path::new("verify"), &testdata(a), &testdata(b)]);
+    assert_eq!(done.status.code(), Some(1), "{}", text(&done.stderr));
+    assert!(text(&done.stdout).contains("the models differ: "), "{}", text(&done.stdout));
+    let json =
+        anewrite([Path::new("verify"), &testdata(a), &testdata(b), Path::new("--format"), Path::new("json")]);
+    let report: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!((&report["equal"], &report["version"]), (&serde_json::json!(false), &serde_json::json!(1)));
 }

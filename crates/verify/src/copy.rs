@@ -14,6 +14,7 @@ pub(crate) struct Copier<'a> {
     /// The new program's values for those of the old one.
     pub(crate) values: FxHashMap<ValueId, ValueId>,
     body: BlockId,
+    replaced: FxHashMap<ValueId, anewrite_tensor::Tensor>,
 }
 
 impl<'a> Copier<'a> {
@@ -21,7 +22,7 @@ impl<'a> Copier<'a> {
         let mut program = Program::new(from.dialect);
         program.attrs.clone_from(&from.attrs);
         let (_, body) = program.add_function(PART, opset);
-        Copier { from, program, values: FxHashMap::default(), body }
+        Copier { from, program, values: FxHashMap::default(), body, replaced: FxHashMap::default() }
     }
 
     /// Makes a value an argument of the function; the name of that.
@@ -31,6 +32,11 @@ impl<'a> Copier<'a> {
         let arg = self.program.add_arg(self.body, &v.name, ty);
         self.values.insert(value, arg);
         v.name.clone()
+    }
+
+    /// Makes the copies of ops that read a constant read another one, of the same dtype and extents.
+    pub(crate) fn replace(&mut self, value: ValueId, tensor: anewrite_tensor::Tensor) {
+        self.replaced.insert(value, tensor);
     }
 
     /// Makes a value an output of the function.
@@ -89,7 +95,11 @@ impl<'a> Copier<'a> {
         match self.from.constant(value) {
             Some(c) => {
                 let name = self.from.value(value).name.clone();
-                let new = self.program.add_const(self.body, &name, c.clone());
+                let mut c = c.clone();
+                if let Some(tensor) = self.replaced.get(&value) {
+                    c.tensor.clone_from(tensor);
+                }
+                let new = self.program.add_const(self.body, &name, c);
                 self.values.insert(value, new);
                 new
             }

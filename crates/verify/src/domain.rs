@@ -30,6 +30,11 @@ impl Domain {
         Domain { low, high, whole: true, wraps: false, why: why.into() }
     }
 
+    /// Numbers between two.
+    pub fn range(low: f64, high: f64, why: impl Into<String>) -> Domain {
+        Domain { low, high, whole: false, wraps: false, why: why.into() }
+    }
+
     /// What lies in both; this one where nothing does.
     fn meet(self, other: Domain) -> Domain {
         let (low, high) = (self.low.max(other.low), self.high.min(other.high));
@@ -248,7 +253,12 @@ impl Found<'_> {
         } else if let Some(c) = self.constant(x) {
             self.pass(o.result(), y, |d| {
                 let ends = [(d.low - c) * sign, (d.high - c) * sign];
-                Domain { low: ends[0].min(ends[1]), high: ends[0].max(ends[1]), wraps: false, ..d }
+                Domain {
+                    low: ends[0].min(ends[1]) + 0.0,
+                    high: ends[0].max(ends[1]) + 0.0,
+                    wraps: false,
+                    ..d
+                }
             });
         }
     }

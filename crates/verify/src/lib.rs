@@ -30,6 +30,6 @@ pub use diverge::{Divergence, first_difference};
 pub use domain::Domain;
 pub use fill::Fill;
 pub use judge::{LEAST_GROWTH, OutputReport};
-pub use model::{Event, Failure, Mode, ModelOptions, ModelReport, Plan, Subject, recheck, verify};
+pub use model::{Event, Failure, Mode, ModelOptions, ModelReport, Plan, Subject, cases, recheck, verify};
 pub use oracle::{Note, PatchOptions, PatchOracle, PatchSummary};
 pub use shapes::{Flexible, Input};

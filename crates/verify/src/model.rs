@@ -174,11 +174,30 @@ pub fn verify(
         subject.before.functions().map(|(_, f)| (f.name.clone(), f.body)).collect();
     let share = options.seconds.unwrap_or(options.mode.seconds()) / functions.len().max(1) as f64;
     for (name, body) in functions {
-        let mut side = Function { subject, options, inferred: &inferred, name: &name, body, seconds: share };
+        let side = Function { subject, options, inferred: &inferred, name: &name, body, seconds: share };
         side.verify(given, &mut report, progress);
     }
     report.seconds = start.elapsed().as_secs_f64();
     report
+}
+
+/// The cases that [`verify`] would try where time is no limit.
+pub fn cases(subject: &Subject<'_>, options: &ModelOptions) -> Vec<Case> {
+    let inferred = infer(subject.before, &*dialect(subject.before));
+    let mut out = Vec::new();
+    for (_, f) in subject.before.functions() {
+        let side = Function {
+            subject,
+            options,
+            inferred: &inferred,
+            name: &f.name,
+            body: f.body,
+            seconds: f64::INFINITY,
+        };
+        let inputs = side.inputs();
+        out.extend(side.cases(&inputs).make(&mut Vec::new(), &mut Vec::new()).0);
+    }
+    out
 }
 
 /// Whether the programs differ on a case: what is wrong.
@@ -186,7 +205,7 @@ pub fn recheck(subject: &Subject<'_>, options: &ModelOptions, failure: &Failure)
     let inferred = Inferred::default();
     let found = subject.before.functions().find(|(_, f)| *f.name == *failure.case.function);
     let (_, f) = found?;
-    let mut side = Function {
+    let side = Function {
         subject,
         options,
         inferred: &inferred,
@@ -225,26 +244,9 @@ struct Ran {
 }
 
 impl Function<'_> {
-    fn verify(&mut self, given: &[Case], report: &mut ModelReport, progress: &mut dyn FnMut(Event<'_>)) {
-        let p = self.subject.before;
-        let mut inputs = (self.subject.inputs)(self.name);
-        for &arg in &p.block(self.body).args {
-            let v = p.value(arg);
-            if matches!(v.ty, Type::Tensor(_)) && !inputs.iter().any(|i| *i.name == *v.name) {
-                inputs.push(Input { name: v.name.to_string(), ..Input::default() });
-            }
-        }
-        inputs.retain(|i| p.block(self.body).args.iter().any(|&v| *p.value(v).name == *i.name));
-        let has_state = p.block(self.body).args.iter().any(|&v| matches!(p.ty(v), Type::State(_)));
-        let cases = Cases {
-            program: p,
-            body: self.body,
-            inferred: self.inferred,
-            inputs: &inputs,
-            function: self.name,
-            steps: if has_state { 3 } else { 1 },
-            options: self.options,
-        };
+    fn verify(&self, given: &[Case], report: &mut ModelReport, progress: &mut dyn FnMut(Event<'_>)) {
+        let inputs = self.inputs();
+        let cases = self.cases(&inputs);
         let own: Vec<Case> = given.iter().filter(|c| *c.function == **self.name).cloned().collect();
         let mut notes = Vec::new();
         let (mut list, work) = if own.is_empty() {
@@ -327,6 +329,35 @@ impl Function<'_> {
         }
     }
 
+    /// What the function takes: as the model describes it, else as the program does.
+    fn inputs(&self) -> Vec<Input> {
+        let p = self.subject.before;
+        let args = &p.block(self.body).args;
+        let mut inputs = (self.subject.inputs)(self.name);
+        for &arg in args {
+            let v = p.value(arg);
+            if matches!(v.ty, Type::Tensor(_)) && !inputs.iter().any(|i| *i.name == *v.name) {
+                inputs.push(Input { name: v.name.to_string(), ..Input::default() });
+            }
+        }
+        inputs.retain(|i| args.iter().any(|&v| *p.value(v).name == *i.name));
+        inputs
+    }
+
+    fn cases<'c>(&'c self, inputs: &'c [Input]) -> Cases<'c> {
+        let p = self.subject.before;
+        let has_state = p.block(self.body).args.iter().any(|&v| matches!(p.ty(v), Type::State(_)));
+        Cases {
+            program: p,
+            body: self.body,
+            inferred: self.inferred,
+            inputs,
+            function: self.name,
+            steps: if has_state { 3 } else { 1 },
+            options: self.options,
+        }
+    }
+
     /// Keeps the worst report of each output.
     fn keep(&self, outputs: Vec<OutputReport>, report: &mut ModelReport) {
         for o in outputs {
@@ -338,7 +369,7 @@ impl Function<'_> {
     }
 
     /// Runs both programs on a case and compares each output of each step.
-    fn compare(&mut self, case: &Case, sixteen: bool) -> Result<Vec<OutputReport>, Trouble> {
+    fn compare(&self, case: &Case, sixteen: bool) -> Result<Vec<OutputReport>, Trouble> {
         let (before, after) = (self.subject.before, self.subject.after);
         let old_decisions = self.decisions(before);
         let new_decisions = self.decisions(after);

@@ -1,6 +1,7 @@
 //! Judging patches one by one, at the grade of their rule.
 
-use std::sync::Mutex;
+use std::collections::BTreeMap;
+use std::sync::{Mutex, OnceLock};
 use std::time::Instant;
 
 use anewrite_interp::{Arithmetic, Array, EvalError, Evaluator, Options, Value};
@@ -53,10 +54,14 @@ pub struct PatchSummary {
     pub runs: usize,
     /// Patches that are only equal where they stand, given what is computed before them.
     pub in_context: usize,
+    /// Patches that differ on data that their rule assumes away.
+    pub beyond: usize,
     /// Patches with constants that were computed and rounded.
     pub rounded: usize,
     /// Patches that were tried on fewer inputs because of their cost.
     pub sampled: usize,
+    /// Patches that are equal at the grade of their rule, by rule.
+    pub equal: BTreeMap<String, usize>,
     /// Seconds that it took.
     pub seconds: f64,
     /// Patches that could not be run apart from the model, with why; the comparison of whole models covers them.
@@ -92,6 +97,8 @@ pub struct Note {
 pub struct PatchOracle {
     options: PatchOptions,
     digests: Digests,
+    /// The definitions of a network's layers.
+    layers: OnceLock<anewrite_nn::Nn>,
     state: Mutex<State>,
 }
 
@@ -113,7 +120,7 @@ pub(crate) enum Verdict {
 impl PatchOracle {
     /// An oracle for the patches of one program.
     pub fn new(options: PatchOptions) -> PatchOracle {
-        PatchOracle { options, digests: Digests::default(), state: Mutex::default() }
+        PatchOracle { options, digests: Digests::default(), layers: OnceLock::new(), state: Mutex::default() }
     }
 
     /// What came of it so far.
@@ -139,12 +146,12 @@ impl PatchOracle {
         if open.is_empty() {
             return Verdict::Equal;
         }
-        let dialect: Box<dyn Dialect> = match claim.program.dialect {
-            DialectId::Mil => Box::new(anewrite_ir::mil::Mil),
-            DialectId::Nn => Box::new(anewrite_nn::Nn::of(claim.program)),
+        let dialect: &dyn Dialect = match claim.program.dialect {
+            DialectId::Mil => &anewrite_ir::mil::Mil,
+            DialectId::Nn => self.layers.get_or_init(|| anewrite_nn::Nn::of(claim.program)),
         };
         let runs = |op| {
-            let e = effect(claim.program, &*dialect, op);
+            let e = effect(claim.program, dialect, op);
             runs_apart(claim.program, e, op)
                 && !claim.program.op(op).results.iter().any(|&r| claim.program.value(r).pinned)
         };
@@ -224,7 +231,10 @@ impl Oracle for PatchOracle {
             s.summary.seconds += start.elapsed().as_secs_f64();
             s.summary.rounded += usize::from(!claim.patch.unrounded.is_empty());
             match verdict {
-                Verdict::Equal => Ok(()),
+                Verdict::Equal => {
+                    *s.summary.equal.entry(claim.rule.code.to_string()).or_default() += 1;
+                    Ok(())
+                }
                 Verdict::Unchecked(why) => {
                     s.summary.unchecked.push(note(why));
                     Ok(())
@@ -340,7 +350,32 @@ impl Trial<'_> {
         }
         match first_error {
             Some(e) if ran == 0 => Err(e),
-            _ => Ok(Verdict::Equal),
+            _ => {
+                self.beyond(numbers, &domains, choice);
+                Ok(Verdict::Equal)
+            }
+        }
+    }
+
+    /// Tries data that the rule assumes away: a difference there is no fault, and is counted.
+    fn beyond(&self, numbers: &Numbers<'_>, domains: &FxHashMap<ValueId, Domain>, choice: Option<Choice>) {
+        for assumption in self.claim.rule.assumptions {
+            let (fill, range) = match *assumption {
+                Assumption::Finite => (Fill::Infinite, None),
+                Assumption::Range { low, high } => {
+                    let span = high - low;
+                    (
+                        Fill::Normal,
+                        Some(Domain::range(low - span, high + span, "beyond what the rule assumes")),
+                    )
+                }
+            };
+            let inputs = self.inputs_in(numbers, domains, fill, 0, range.as_ref());
+            let found = inputs.map(|i| self.compare(&i, fill, Arithmetic::Fp64, choice));
+            if let Ok(Ok(Verdict::Different(_))) = found {
+                self.oracle.with(|s| s.summary.beyond += 1);
+                return;
+            }
         }
     }
 
@@ -369,15 +404,24 @@ impl Trial<'_> {
         fill: Fill,
         n: u64,
     ) -> Result<Vec<(Str, Value)>, String> {
-        let (p, facts) = (self.claim.program, self.claim.facts);
-        let mut rng =
-            StdRng::seed_from_u64(self.oracle.options.seed.wrapping_add(n).wrapping_mul(0x9e37_79b9));
         let range = self.claim.rule.assumptions.iter().find_map(|a| match *a {
-            Assumption::Range { low, high } => {
-                Some(Domain { low, high, whole: false, wraps: false, why: "assumed by the rule".into() })
-            }
+            Assumption::Range { low, high } => Some(Domain::range(low, high, "assumed by the rule")),
             Assumption::Finite => None,
         });
+        self.inputs_in(numbers, domains, fill, n, range.as_ref())
+    }
+
+    fn inputs_in(
+        &self,
+        numbers: &Numbers<'_>,
+        domains: &FxHashMap<ValueId, Domain>,
+        fill: Fill,
+        n: u64,
+        range: Option<&Domain>,
+    ) -> Result<Vec<(Str, Value)>, String> {
+        let (p, facts) = (self.claim.program, self.claim.facts);
+        let seed = self.oracle.options.seed.wrapping_add(n).wrapping_mul(0x9e37_79b9);
+        let mut rng = StdRng::seed_from_u64(seed);
         let most = self.oracle.options.memory / 8;
         let mut out = Vec::with_capacity(self.args.len());
         for (v, name) in self.args {
@@ -387,7 +431,7 @@ impl Trial<'_> {
             let array = match numbers.ints(*v) {
                 Some(known) if dtype.is_int() => Array::new::<i64>(dtype, dims, known),
                 _ => {
-                    let float = range.as_ref().filter(|_| dtype.is_float());
+                    let float = range.filter(|_| dtype.is_float());
                     fill::array(&mut rng, dtype, &dims, domains.get(v).or(float), fill, most)
                 }
             };
@@ -424,8 +468,13 @@ impl Trial<'_> {
                 )));
             }
         };
-        let judge = Judge { claim: self.claim, pairs: self.pairs, arithmetic };
-        let found = pairs::judge(&judge, &Ran { old, new }).and_then(|()| match self.after.rounds() {
+        let mut judge = Judge { claim: self.claim, pairs: self.pairs, arithmetic, slack: Vec::new() };
+        let slack = self.after.slack(&taps, options, &judge);
+        let found = slack.and_then(|slack| {
+            judge.slack = slack;
+            pairs::judge(&judge, &Ran { old, new })
+        });
+        let found = found.and_then(|()| match self.after.rounds() {
             true => self.after.allow(&taps, options, &judge),
             false => Ok(()),
         });

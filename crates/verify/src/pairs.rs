@@ -14,6 +14,8 @@ pub(crate) struct Judge<'a> {
     pub(crate) claim: &'a Claim<'a>,
     pub(crate) pairs: &'a [Pair],
     pub(crate) arithmetic: Arithmetic,
+    /// How far the value of each pair may be off besides; nothing where it is empty.
+    pub(crate) slack: Vec<f64>,
 }
 
 /// Compares all pairs.
@@ -21,10 +23,11 @@ pub(crate) struct Judge<'a> {
 /// # Errors
 /// The first difference that the rule's grade does not allow.
 pub(crate) fn judge(j: &Judge<'_>, ran: &Ran) -> Result<(), String> {
-    for pair in j.pairs {
+    for (i, pair) in j.pairs.iter().enumerate() {
+        let slack = j.slack.get(i).copied().unwrap_or(0.0);
         let name = &j.claim.program.value(pair.old).name;
         let (old, new) = arrays(j, pair, ran).map_err(|why| format!("{name}: {why}"))?;
-        agree(j, &old, &new).map_err(|why| format!("{name}: {why}"))?;
+        agree(j, &old, &new, slack).map_err(|why| format!("{name}: {why}"))?;
     }
     Ok(())
 }
@@ -86,7 +89,7 @@ fn moved(a: &Array, map: &IndexMap) -> Result<Array, String> {
     Array::new(a.dtype(), to, out).map_err(|e| e.to_string())
 }
 
-fn agree(j: &Judge<'_>, old: &Array, new: &Array) -> Result<(), String> {
+fn agree(j: &Judge<'_>, old: &Array, new: &Array, slack: f64) -> Result<(), String> {
     if let (Some(a), Some(b)) = (old.as_texts(), new.as_texts()) {
         return if a == b { Ok(()) } else { Err("the texts differ".into()) };
     }
@@ -108,7 +111,7 @@ fn agree(j: &Judge<'_>, old: &Array, new: &Array) -> Result<(), String> {
         Grade::Approximate => j.claim.rule.bound,
         _ => EXACT,
     };
-    let allowed = share * d.scale;
+    let allowed = share * d.scale + slack;
     if d.max_abs > allowed {
         return Err(format!(
             "{}; {:.2e} off at a scale of {:.2e}, where {allowed:.2e} is allowed",

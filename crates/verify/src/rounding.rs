@@ -26,6 +26,10 @@ pub(crate) struct Bodies {
     outputs: Vec<ValueId>,
     /// Constants that became arguments: what is stored, and what it was before.
     rounded: Vec<(Str, Tensor, Tensor)>,
+    /// Constants of layers that were rounded: what is stored, and what it was before.
+    held: Vec<(Str, Tensor, Tensor)>,
+    /// The same program with those changed at random.
+    probes: Vec<Program>,
     values: FxHashMap<ValueId, ValueId>,
 }
 
@@ -41,7 +45,17 @@ impl Bodies {
             }
         }
         let mut rounded = Vec::new();
-        // Layers read their constants from the op, so there they stay as they are stored.
+        let mut held = Vec::new();
+        let mut probes = Vec::new();
+        if body.dialect == DialectId::Nn && !patch.unrounded.is_empty() {
+            for (v, exact) in &patch.unrounded {
+                if let Some(c) = body.constant(v.id()) {
+                    held.push((body.value(v.id()).name.clone(), c.tensor.clone(), exact.clone()));
+                }
+            }
+            probes = (0..PROBES).map(|n| probe(patch, opset, n)).collect();
+        }
+
         for (v, exact) in patch.unrounded.iter().filter(|_| body.dialect == DialectId::Mil) {
             let Some(stored) = body.constant(v.id()).map(|c| c.tensor.clone()) else { continue };
             let ty = TensorType::fixed(stored.dtype(), stored.dims().iter().copied());
@@ -50,7 +64,8 @@ impl Bodies {
         for op in body.all_ops().collect::<Vec<_>>() {
             copier.op(op);
         }
-        Bodies { program: copier.program, args, outputs: Vec::new(), rounded, values: copier.values }
+        let outputs = Vec::new();
+        Bodies { program: copier.program, args, outputs, rounded, held, probes, values: copier.values }
     }
 
     /// Makes a value of the patch an output.
@@ -60,18 +75,49 @@ impl Bodies {
         }
         let body = self.program.functions().next().map(|(_, f)| f.body);
         if let (Some(body), Some(&v)) = (body, self.values.get(&value)) {
-            self.program.add_output(body, v);
+            // copies of one body number their values alike
+            self.each(|p| p.add_output(body, v));
             self.outputs.push(value);
         }
     }
 
     pub(crate) fn each(&mut self, change: impl Fn(&mut Program)) {
         change(&mut self.program);
+        self.probes.iter_mut().for_each(change);
     }
 
-    /// Whether it holds constants that were rounded.
+    /// Whether it holds constants that were rounded and can be run as they were before.
     pub(crate) fn rounds(&self) -> bool {
         !self.rounded.is_empty()
+    }
+
+    /// How far each pair's value may be off because of constants that belong to layers: a layer reads them from itself,
+    /// so it cannot be run on what they were before they were rounded. Nothing where there are none.
+    ///
+    /// # Errors
+    /// A constant that is not the nearest one; a run that fails.
+    pub(crate) fn slack(
+        &self,
+        taps: &FxHashMap<ValueId, Value>,
+        options: Options,
+        judge: &Judge<'_>,
+    ) -> Result<Vec<f64>, String> {
+        if self.held.is_empty() {
+            return Ok(Vec::new());
+        }
+        let text = |e: EvalError| e.to_string();
+        for (name, stored, exact) in &self.held {
+            nearest(name, stored, exact)?;
+        }
+        let stored = self.run(taps, options).map_err(text)?;
+        let mut slack = vec![0f64; judge.pairs.len()];
+        for probe in &self.probes {
+            let moved = self.run_program(probe, taps, options, Vec::new()).map_err(text)?;
+            for (d, most) in distances(judge, &stored, &moved).into_iter().zip(&mut slack) {
+                *most = most.max(MARGIN * d.max_abs);
+            }
+        }
+        Ok(slack)
     }
 
     /// Runs the patch on the tapped values, with constants as they were before they were rounded.
@@ -89,17 +135,27 @@ impl Bodies {
         options: Options,
         constant: impl Fn(&(Str, Tensor, Tensor)) -> Result<Vec<f64>, EvalError>,
     ) -> Result<FxHashMap<ValueId, Value>, EvalError> {
-        let mut inputs: Vec<(Str, Value)> = Vec::with_capacity(self.args.len() + self.rounded.len());
+        let mut constants: Vec<(Str, Value)> = Vec::with_capacity(self.rounded.len());
+        for c in &self.rounded {
+            let (name, stored, _) = c;
+            let array = Array::new(stored.dtype(), stored.dims().iter().copied(), constant(c)?)?;
+            constants.push((name.clone(), array.into()));
+        }
+        self.run_program(&self.program, taps, options, constants)
+    }
+
+    fn run_program(
+        &self,
+        program: &Program,
+        taps: &FxHashMap<ValueId, Value>,
+        options: Options,
+        mut inputs: Vec<(Str, Value)>,
+    ) -> Result<FxHashMap<ValueId, Value>, EvalError> {
         for (v, name) in &self.args {
             let value = taps.get(v).ok_or_else(|| EvalError::Missing(name.to_string()))?;
             inputs.push((name.clone(), value.clone()));
         }
-        for c in &self.rounded {
-            let (name, stored, _) = c;
-            let array = Array::new(stored.dtype(), stored.dims().iter().copied(), constant(c)?)?;
-            inputs.push((name.clone(), array.into()));
-        }
-        let out = Evaluator::new(&self.program, options).run(PART, inputs)?;
+        let out = Evaluator::new(program, options).run(PART, inputs)?;
         Ok(self.outputs.iter().copied().zip(out.values.into_iter().map(|(_, v)| v)).collect())
     }
 
@@ -118,15 +174,7 @@ impl Bodies {
     ) -> Result<(), String> {
         let text = |e: EvalError| e.to_string();
         for (name, stored, exact) in &self.rounded {
-            let (stored_items, exact) = (numbers(stored).map_err(text)?, numbers(exact).map_err(text)?);
-            for (i, (&s, &x)) in stored_items.iter().zip(&exact).enumerate() {
-                let half = spacing(stored.dtype(), x) / 2.0;
-                if x.is_finite() && exceeds((s - x).abs(), half * (1.0 + 1e-12)) {
-                    return Err(format!(
-                        "the constant {name} holds {s:e} at {i}, which is not {x:e} rounded"
-                    ));
-                }
-            }
+            nearest(name, stored, exact)?;
         }
         let exact = self.run_with(taps, options, |(_, _, exact)| numbers(exact)).map_err(text)?;
         let stored = self.run_with(taps, options, |(_, stored, _)| numbers(stored)).map_err(text)?;
@@ -183,4 +231,43 @@ fn numbers(t: &Tensor) -> Result<Vec<f64>, EvalError> {
         return Err(EvalError::Shape("text where numbers are needed".into()));
     }
     Ok(t.to_f64s()?)
+}
+
+/// Whether a stored constant is what it was before, rounded to nearest.
+fn nearest(name: &str, stored: &Tensor, exact: &Tensor) -> Result<(), String> {
+    let text = |e: EvalError| e.to_string();
+    let (items, exact) = (numbers(stored).map_err(text)?, numbers(exact).map_err(text)?);
+    for (i, (&s, &x)) in items.iter().zip(&exact).enumerate() {
+        let half = spacing(stored.dtype(), x) / 2.0;
+        if x.is_finite() && exceeds((s - x).abs(), half * (1.0 + 1e-12)) {
+            return Err(format!("the constant {name} holds {s:e} at {i}, which is not {x:e} rounded"));
+        }
+    }
+    Ok(())
+}
+
+/// The body with each rounded constant moved to one of its neighbours.
+fn probe(patch: &Patch, opset: &str, n: u64) -> Program {
+    let mut copier = Copier::new(&patch.body, opset);
+    let mut rng = StdRng::seed_from_u64(n);
+    for (v, _) in &patch.unrounded {
+        let Some(stored) = patch.body.constant(v.id()).map(|c| &c.tensor) else { continue };
+        let Ok(mut items) = numbers(stored) else { continue };
+        for x in &mut items {
+            let sign = if rng.next_u32() & 1 == 0 { 1.0 } else { -1.0 };
+            *x += sign * spacing(stored.dtype(), *x);
+        }
+        if let Ok(moved) = Tensor::from_f64s(stored.dtype(), stored.dims(), &items) {
+            copier.replace(v.id(), moved);
+        }
+    }
+    for &(inner, _) in &patch.taps {
+        if patch.body.constant(inner.id()).is_none() {
+            copier.argument(inner.id(), Some(patch.facts.ty(&patch.body, inner.id()).clone()));
+        }
+    }
+    for op in patch.body.all_ops().collect::<Vec<_>>() {
+        copier.op(op);
+    }
+    copier.program
 }

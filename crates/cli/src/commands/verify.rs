@@ -32,6 +32,11 @@ pub(crate) fn options(runs: &Runs, how: Thoroughness) -> Result<VerifyOptions, F
 pub(crate) fn run(args: &Verify) -> Result<ExitCode, Failure> {
     let (before, after) = (Model::open(&args.before)?, Model::open(&args.after)?);
     let options = VerifyOptions { tolerance: args.tolerance, ..options(&args.runs, args.verify)? };
+    if let Some(folder) = &args.export {
+        let written = anewrite::export_cases(&before, &options, folder)?;
+        let mut err = anstream::stderr().lock();
+        writeln!(err, "wrote {} files to {}", written.len(), folder.display())?;
+    }
     let spinner = Spinner::start("comparing");
     let report = anewrite::verify(&before, &after, &options, &mut |event| spinner.event(&event))?;
     drop(spinner);
