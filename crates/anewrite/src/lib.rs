@@ -62,11 +62,8 @@ pub use check::{
 pub use coreml_package::{Progress, WriteOptions, Written};
 pub use diff::{Difference, PartDifference, diff};
 pub use error::Error;
-<<<<<<< HEAD
 pub use explain::explain;
-=======
 pub use export_cases::export_cases;
->>>>>>> 7272b57 (Wrong rules are caught, every rule is verified, cases go to a Mac)
 pub use features::{Features, read_features, write_features};
 pub use model::Model;
 pub use ranges::{RANGES_VERSION, RangeWatch, Ranges, ValueRange};
