@@ -77,6 +77,9 @@ pub struct Evidence {
     pub row: Option<String>,
     /// How it is known, by families.
     pub known: Vec<Known>,
+    /// How many of the finding's ops it decides about; absent where it is about all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ops: Option<usize>,
     /// What Core ML itself prints in such a case.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub core_ml_says: Option<String>,

@@ -25,6 +25,8 @@ struct Ground {
     why: Option<Why>,
     known: Vec<(Confidence, FamilySet)>,
     families: FamilySet,
+    /// How many ops it decides about.
+    ops: usize,
 }
 
 /// What ops of one finding have in common: the code, the row that decides, whether it refuses, and the families.
@@ -79,6 +81,7 @@ impl Group {
         match self.grounds.iter_mut().find(|known| known.is_like(&ground)) {
             Some(known) => {
                 known.families = known.families.union(ground.families);
+                known.ops += ground.ops;
                 for (confidence, families) in ground.known {
                     families.iter().for_each(|family| text::add(&mut known.known, confidence, family));
                 }
@@ -112,7 +115,8 @@ fn grounds(subject: &Subject<'_>, op: OpId, judged: &Eligibility) -> (Vec<Ground
             None => (NOT_KNOWN, None),
         };
         let families = FamilySet::from_iter([family]);
-        let ground = Ground { code, row, refused, why, known: vec![(confidence, families)], families };
+        let ground =
+            Ground { code, row, refused, why, known: vec![(confidence, families)], families, ops: 1 };
         match grounds.iter_mut().find(|known| known.is_like(&ground)) {
             Some(known) => {
                 known.families.insert(family);
@@ -158,8 +162,13 @@ fn finding(subject: &Subject<'_>, group: Group) -> Finding {
     if refused && found.arithmetic < LITTLE && is_free(&found) {
         found.severity = Severity::Note;
     }
-    found.advice = group.grounds.iter().find_map(|g| g.row.and_then(|row| row.advice.clone()));
-    found.evidence = group.grounds.iter().zip(says).map(|(ground, says)| evidence(ground, says)).collect();
+    found.advice = first.and_then(|g| g.row?.advice.clone());
+    let all = found.ops.len();
+    let told = group.grounds.iter().zip(says).map(|(ground, says)| Evidence {
+        ops: Some(ground.ops).filter(|&ops| ops < all),
+        ..evidence(ground, says)
+    });
+    found.evidence = told.collect();
     found
 }
 
@@ -222,6 +231,7 @@ fn evidence(ground: &Ground, says: String) -> Evidence {
             families: names(ground.families),
             row: None,
             known: vec![unknown(ground.families)],
+            ops: None,
             core_ml_says: None,
             sources: Vec::new(),
         },

@@ -162,6 +162,7 @@ fn reasoned(says: String, families: FamilySet, how: &str) -> Evidence {
         families: names(families),
         row: None,
         known: vec![anewrite_diag::Known { how: how.to_owned(), families: names(families) }],
+        ops: None,
         core_ml_says: None,
         sources: Vec::new(),
     }

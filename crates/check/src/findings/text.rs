@@ -48,6 +48,7 @@ pub(super) fn of_row(row: &Row, says: String, known: &[(Confidence, FamilySet)])
                 families: names(*families),
             })
             .collect(),
+        ops: None,
         core_ml_says: row.reason.clone(),
         sources: sources(&row.sources),
     }

@@ -46,14 +46,16 @@ fn finding(out: &mut dyn Write, f: &Finding, place: &str, families: usize, verbo
     writeln!(out, "{style}{}{style:#} {} {}{ops}{share}{on}{part}", word(f.severity), f.code, f.name)?;
     writeln!(out, "  {}", f.message)?;
     ops_of(out, f, verbose)?;
-    let mut said: Vec<&str> = Vec::new();
     for (i, e) in f.evidence.iter().enumerate() {
-        if i > 0 && e.row.is_some() && e.says != f.message {
-            writeln!(out, "  {}: {}", ranges(&e.families), e.says)?;
+        if i > 0 {
+            if e.row.is_some() && e.says != f.message {
+                let of = e.ops.map_or_else(String::new, |n| format!(" ({} of them)", count(n, "op")));
+                writeln!(out, "  {}{of}: {}", ranges(&e.families), e.says)?;
+            }
+            continue;
         }
-        if let Some(text) = e.core_ml_says.as_deref().filter(|text| !said.contains(text)) {
+        if let Some(text) = &e.core_ml_says {
             writeln!(out, "  Core ML says: {text}")?;
-            said.push(text);
         }
     }
     known(out, f)?;
