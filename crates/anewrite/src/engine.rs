@@ -20,6 +20,10 @@ impl Engine {
         Engine { target }
     }
 
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
+    }
+
     /// What nobody knows is taken one way and then the other, on each family in turn.
     fn cases(&self) -> Vec<(Family, Doubt)> {
         let families = self.target.families();

@@ -4,6 +4,8 @@ use anewrite_diff::Census;
 use anewrite_rewrite::Firing;
 use serde::Serialize;
 
+use crate::plan::PlanReport;
+
 use crate::verify::VerifiedReport;
 
 /// The version of the JSON forms of reports: raised when a field changes its meaning or goes.
@@ -65,6 +67,9 @@ pub struct PartReport {
     pub before: Census,
     /// Ops and parameters after.
     pub after: Census,
+    /// What becomes of the plan on each family; empty where nothing fired.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub plans: Vec<PlanReport>,
     /// The best near misses of the rule that was asked about.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub near_misses: Vec<NearMissReport>,

@@ -17,6 +17,7 @@ use coreml_package::{
 use crate::diff::Difference;
 use crate::engine::{Engine, default_target, family_names};
 use crate::model::{Model, dialect_of};
+use crate::plan::plans;
 use crate::report::{FiringReport, NearMissReport, PartReport, REPORT_VERSION, Report, Verification};
 use crate::verify::{
     Given, OnEvent, PartVerification, Rewrote, VerifiedReport, VerifyOptions, nothing_compared,
@@ -213,13 +214,19 @@ impl Job<'_> {
         };
         let name =
             |code: Code| rules.iter().map(|r| r.info()).find(|i| i.code == code).map_or("", |i| i.name);
-        let Outcome { program, firings, near_misses, .. } = outcome;
+        let Outcome { program, facts, firings, near_misses, .. } = outcome;
         part.program = program;
+        let plans = if firings.is_empty() {
+            Vec::new()
+        } else {
+            plans(&self.original.program, &part.program, &facts, engine.target())
+        };
         let report = PartReport {
             path: part.path.clone(),
             firings: firings.iter().map(|f| FiringReport::of(f, name(f.code))).collect(),
             before,
             after: Census::of(&part.program),
+            plans,
             near_misses: near_misses
                 .iter()
                 .map(|m| NearMissReport {

@@ -16,7 +16,7 @@ use crate::matching::{Match, Miss, Pattern};
 use crate::objective::{Claim, Objective, Oracle, Pricing, Scenario};
 use crate::patch::{Patch, PatchBuilder};
 use crate::record::{Firing, Record};
-use crate::rule::{Code, Grade, Purpose, Rule, RuleInfo};
+use crate::rule::{Code, Grade, Purpose, Rule};
 use crate::sweep::SweepCx;
 
 /// What the driver works with.
@@ -374,8 +374,7 @@ impl<'a> Driver<'a> {
                 {
                     return Err(DriverError::Broken { code: rule.info().code, op: name, violations });
                 }
-                let RuleInfo { code, purpose, .. } = rule.info();
-                self.record((*code, *purpose), patch, name, applied);
+                self.record(rule.info().code, patch, name, applied);
                 Ok(None)
             }
             Err(miss) => {
@@ -391,7 +390,7 @@ impl<'a> Driver<'a> {
         self.announce(&patch);
         match apply(&mut self.program, &mut self.facts, self.cx.dialect, &patch) {
             Ok(applied) => {
-                self.record((record.code, record.purpose), patch, record.name.clone(), applied);
+                self.record(record.code, patch, record.name.clone(), applied);
                 self.records.last()
             }
             Err(_) => {
@@ -419,7 +418,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    fn record(&mut self, (code, purpose): (Code, Purpose), patch: Patch, name: Str, applied: Applied) {
+    fn record(&mut self, code: Code, patch: Patch, name: Str, applied: Applied) {
         let depends = self.depends(&patch);
         let number = self.records.len() as u32 + 1;
         let mut dirty = applied.touched.clone();
@@ -440,7 +439,6 @@ impl<'a> Driver<'a> {
         }
         self.records.push(Record {
             code,
-            purpose,
             name,
             group: self.group,
             joint: self.group,

@@ -4,13 +4,12 @@ use anewrite_ir::{Id, OpId, Program, Str, ValueId};
 use rustc_hash::FxHashMap;
 
 use crate::patch::Patch;
-use crate::rule::{Code, Purpose};
+use crate::rule::Code;
 
 /// One applied patch.
 #[derive(Debug)]
 pub(crate) struct Record {
     pub(crate) code: Code,
-    pub(crate) purpose: Purpose,
     pub(crate) name: Str,
     pub(crate) group: u32,
     /// The first of the groups that it was weighed with.

@@ -1,9 +1,11 @@
 //! One op as the objective sees it.
 
-use anewrite_ane::{Answer, FamilySet, Hazard, Target, hazards};
+use std::io::Write;
+
+use anewrite_ane::{Answer, FamilySet, Hazard, Target, VALUE_LIMIT, hazards};
 use anewrite_check::{View, computes, judge_as};
 use anewrite_ir::infer::Facts;
-use anewrite_ir::{OpId, Program};
+use anewrite_ir::{DialectId, OpId, Program};
 use anewrite_nn::Mapping;
 
 /// What counts of an op: families as sets, so that nothing is asked twice.
@@ -56,4 +58,38 @@ impl Facet {
     pub(super) fn saves(&self) -> Option<f64> {
         self.costs.map(|[ane, bnns, classic]| bnns.min(classic) - ane)
     }
+}
+
+/// Everything that the tables and formulas see of an op of an ML Program: ops that are alike have one key. `None` for ops
+/// that show more than that.
+pub(super) fn key(program: &Program, facts: &Facts, op: OpId) -> Option<Vec<u8>> {
+    let o = program.op(op);
+    if program.dialect != DialectId::Mil || !o.attrs.is_empty() || !o.blocks.is_empty() {
+        return None;
+    }
+    let mut key = Vec::with_capacity(256);
+    let opset = &program.function(program.func_of(op)).opset;
+    write!(key, "{opset} {}", o.kind).ok()?;
+    for operand in &o.operands {
+        write!(key, ";{} {}", operand.param, facts.ty(program, operand.value)).ok()?;
+        match program.constant(operand.value) {
+            Some(c) if c.tensor.count() > VALUE_LIMIT as u64 => key.extend(b" const"),
+            Some(c) => match c.tensor.scalar_str() {
+                Some(text) => write!(key, " = {text:?}").ok()?,
+                None => {
+                    key.extend(b" = ");
+                    key.extend_from_slice(&c.tensor.bytes().ok()?);
+                }
+            },
+            None => {
+                // Compressed weights are constants for the tables.
+                let maker = program.def_op(operand.value).map(|op| &program.op(op).kind);
+                write!(key, " {}", maker.filter(|k| k.starts_with("constexpr_")).map_or("", |k| k)).ok()?;
+            }
+        }
+    }
+    for &result in &o.results {
+        write!(key, " -> {}", facts.ty(program, result)).ok()?;
+    }
+    Some(key)
 }

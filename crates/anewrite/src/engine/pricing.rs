@@ -9,7 +9,7 @@ use anewrite_nn::Mapping;
 use anewrite_rewrite::{Doubt, Price, Pricing, Stretch};
 use rustc_hash::FxHashMap;
 
-use super::facet::Facet;
+use super::facet::{Facet, key};
 
 /// What is known of an op; `None` if no planner places it.
 type Known = Option<Rc<Facet>>;
@@ -21,6 +21,8 @@ pub(super) struct EnginePricing<'a> {
     /// How a network maps its arrays, once it was asked for.
     mapping: Option<Option<Mapping>>,
     now: FxHashMap<OpId, Known>,
+    /// What is known of ops that look like this.
+    alike: FxHashMap<Vec<u8>, Known>,
     /// Ops that changed since the last settling, as they were.
     past: FxHashMap<OpId, Known>,
 }
@@ -76,14 +78,23 @@ impl<'a> EnginePricing<'a> {
             cases: cases.into_iter().map(case).collect(),
             mapping: None,
             now: FxHashMap::default(),
+            alike: FxHashMap::default(),
             past: FxHashMap::default(),
         }
     }
 
     fn judge(&mut self, program: &Program, facts: &Facts, op: OpId) -> Known {
+        let key = key(program, facts, op);
+        if let Some(known) = key.as_ref().and_then(|key| self.alike.get(key)) {
+            return known.clone();
+        }
         let of = |p: &Program| (p.dialect == DialectId::Nn).then(|| Mapping::of(p));
         let mapping = *self.mapping.get_or_insert_with(|| of(program));
-        Facet::of(program, facts, op, self.target, mapping).map(Rc::new)
+        let known = Facet::of(program, facts, op, self.target, mapping).map(Rc::new);
+        if let Some(key) = key {
+            self.alike.insert(key, known.clone());
+        }
+        known
     }
 
     fn now(&mut self, program: &Program, facts: &Facts, op: OpId) -> Known {

@@ -87,6 +87,7 @@ fn text(out: &mut dyn Write, args: &Rewrite, rewritten: &Rewritten<'_>) -> Resul
         let whole = report.parts.len() == 1;
         let bytes = report.bytes_after.filter(|_| whole).map(|after| (report.bytes_before, after));
         sizes(out, part, bytes)?;
+        plans(out, part)?;
     }
     for note in &report.notes {
         writeln!(out, "note: {note}")?;
@@ -120,6 +121,30 @@ fn sizes(out: &mut dyn Write, part: &PartReport, bytes: Option<(u64, u64)>) -> R
         table.push("file size (bytes)", before, after);
     }
     Ok(write!(out, "{table}")?)
+}
+
+/// A line for each set of families that plan the network alike.
+fn plans(out: &mut dyn Write, part: &PartReport) -> Result<(), Failure> {
+    for p in &part.plans {
+        let (b, a) = (&p.before, &p.after);
+        write!(
+            out,
+            "plan on {}: eligible {:.1} -> {:.1} %, segments on the engine {} -> {}, boundaries {} -> {}",
+            p.families.join(", "),
+            b.eligible * 100.0,
+            a.eligible * 100.0,
+            b.segments,
+            a.segments,
+            b.boundaries,
+            a.boundaries
+        )?;
+        if let (Some(before), Some(after)) = (b.ms, a.ms) {
+            let whose = if p.estimates == "measured" { "" } else { ", by an M4's planner" };
+            write!(out, ", estimated {before:.4} -> {after:.4} ms{whose}")?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
 }
 
 fn summary(out: &mut dyn Write, args: &Rewrite, report: &Report) -> Result<(), Failure> {

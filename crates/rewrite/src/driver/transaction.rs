@@ -181,23 +181,46 @@ impl Driver<'_> {
                 }
             }
         }
-        let tried: Vec<_> =
-            groups.iter().filter_map(|g| Some((self.cx.rules[g.rule].info().code, g.op?))).collect();
+        let found: Vec<Group> = groups.clone();
         if groups.len() > 1 {
-            let whole = self.weigh(start);
-            let rest = self.trim(start, groups, whole)?;
-            let purposes = self.records[start.records..].iter().map(|r| r.purpose);
-            let verdict = if purposes.into_iter().any(|p| p == Purpose::Plan) {
-                rest.plan(&self.scenarios)
-            } else {
-                rest.eligibility(&self.scenarios)
-            };
-            if verdict == Comparison::Better {
+            if self.keep_gain(start, groups)? {
+                return Ok(true);
+            }
+            // The first one may be what is no gain.
+            let mut others = Vec::with_capacity(found.len());
+            for g in &found[1..] {
+                let Some(op) = g.op.filter(|&op| self.program.is_alive(op)) else { continue };
+                let Ok(patch) = self.attempt(g.rule, op) else { continue };
+                let from = self.point();
+                if self.group(self.cx.rules[g.rule], patch, Some(op))?.is_none() {
+                    others.push(Group { from, ..*g });
+                }
+            }
+            if self.keep_gain(start, others)? {
                 return Ok(true);
             }
         }
         // Together with the same others they would be no gain again.
+        let tried = found.iter().filter_map(|g| Some((self.cx.rules[g.rule].info().code, g.op?)));
         self.explored.extend(tried);
+        Ok(false)
+    }
+
+    /// Drops groups, the last first, until those that are left are a gain, and what is no part of it. Where none is,
+    /// the program is as it was.
+    fn keep_gain(&mut self, start: &Point, mut groups: Vec<Group>) -> Result<bool, DriverError> {
+        while let Some(last) = groups.last().copied() {
+            let weights = self.weigh(start);
+            let plans = groups.iter().any(|g| self.cx.rules[g.rule].info().purpose == Purpose::Plan);
+            let verdict =
+                if plans { weights.plan(&self.scenarios) } else { weights.eligibility(&self.scenarios) };
+            if verdict == Comparison::Better {
+                self.trim(start, groups, weights)?;
+                return Ok(true);
+            }
+            self.restore(&last.from);
+            groups.pop();
+        }
         Ok(false)
     }
 
@@ -212,13 +235,8 @@ impl Driver<'_> {
         out
     }
 
-    /// Leaves out, the last first, each group without which the others are as much of a gain; gives what stays.
-    fn trim(
-        &mut self,
-        start: &Point,
-        mut groups: Vec<Group>,
-        mut best: Weights,
-    ) -> Result<Weights, DriverError> {
+    /// Leaves out, the last first, each group without which the others are as much of a gain.
+    fn trim(&mut self, start: &Point, mut groups: Vec<Group>, mut best: Weights) -> Result<(), DriverError> {
         for i in (0..groups.len()).rev() {
             let from = groups[i].from;
             let own = groups.get(i + 1).map_or(self.records.len(), |g| g.from.records) - from.records;
@@ -241,7 +259,7 @@ impl Driver<'_> {
                 }
             }
         }
-        Ok(best)
+        Ok(())
     }
 
     /// Puts groups that were taken out in again from `from` on; gives those that could be.
