@@ -5,7 +5,7 @@ to Core ML, and sends each prediction to a process that evaluates it (`cargo xta
 inputs and their comparisons stay as they are. Options:
 
 --anewrite-worker COMMAND   the process to ask
---anewrite-report FILE      where the results go, as JSON
+--anewrite-report FILE      where the results go, one line of JSON a case
 --anewrite-most N           at most N cases of a test function, those whose ids have the least hashes
 """
 import hashlib
@@ -25,7 +25,7 @@ from coremltools.models import model as binding
 MACOS = (15, 5)
 # What the case that runs now has predicted.
 SEEN = {"models": 0, "kinds": set()}
-STATE = {"worker": None, "command": None}
+STATE = {"worker": None, "command": None, "report": None}
 
 
 # ---------------------------------------------------------------- the process
@@ -128,6 +128,10 @@ def pytest_addoption(parser):
 
 def pytest_configure(config):
     STATE["command"] = config.getoption("--anewrite-worker")
+    path = config.getoption("--anewrite-report")
+    if path:
+        STATE["report"] = open(path, "w", encoding="utf-8")
+        record({"coremltools": coremltools.__version__})
     pretend()
 
 
@@ -150,7 +154,11 @@ def pytest_collection_modifyitems(config, items):
 
 
 # ---------------------------------------------------------------- the record
-RESULTS = []
+def record(line):
+    """One line each, so that what was found is there even if the run is ended."""
+    if STATE["report"]:
+        STATE["report"].write(json.dumps(line) + "\n")
+        STATE["report"].flush()
 
 
 def pytest_runtest_setup(item):
@@ -166,8 +174,8 @@ def pytest_runtest_makereport(item, call):
     report = (yield).get_result()
     if report.when == "call" or (report.when == "setup" and report.outcome != "passed"):
         why = "" if report.outcome == "passed" else last_line(report, call)
-        RESULTS.append({"id": item.nodeid, "outcome": report.outcome, "expected": hasattr(report, "wasxfail"), "why": why,
-                        "predictions": SEEN["models"], "kinds": sorted(SEEN["kinds"])})
+        record({"id": item.nodeid, "outcome": report.outcome, "expected": hasattr(report, "wasxfail"), "why": why,
+                "predictions": SEEN["models"], "kinds": sorted(SEEN["kinds"])})
 
 
 def last_line(report, call):
@@ -179,10 +187,8 @@ def last_line(report, call):
 
 
 def pytest_sessionfinish(session):
-    path = session.config.getoption("--anewrite-report")
-    if path:
-        with open(path, "w", encoding="utf-8") as f:
-            json.dump({"coremltools": coremltools.__version__, "results": RESULTS}, f)
+    if STATE["report"]:
+        STATE["report"].close()
     if STATE["worker"] is not None:
         STATE["worker"].stdin.close()
         STATE["worker"].wait(10)

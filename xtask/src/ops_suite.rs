@@ -11,7 +11,7 @@ mod worker;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 
 use self::summary::Summary;
 
@@ -26,8 +26,11 @@ const SUITES: &[&str] = &[
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// A Python with coremltools 9.0, torch 2.7 and pytest.
-    #[arg(long, value_name = "PYTHON", required_unless_present = "worker")]
+    #[arg(long, value_name = "PYTHON", required_unless_present_any = ["worker", "report"])]
     python: Option<PathBuf>,
+    /// Judge the report of an earlier run, which the plugin wrote.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// At most this many cases of a test function; 0 for all.
     #[arg(long, default_value_t = 12)]
     most: usize,
@@ -46,10 +49,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     if args.worker {
         return worker::serve();
     }
-    let python = args.python.as_deref().context("--python is missing")?;
     let folder = tempfile::tempdir()?;
-    let report = folder.path().join("report.json");
-    test(python, args, &report)?;
+    let report = match (&args.report, &args.python) {
+        (Some(report), _) => report.clone(),
+        (None, Some(python)) => {
+            let report = folder.path().join("report.jsonl");
+            test(python, args, &report)?;
+            report
+        }
+        (None, None) => bail!("--python is missing"),
+    };
     let root = crate::workspace_root();
     let explained = std::fs::read_to_string(root.join("xtask/python/explained.toml"))?;
     let summary = Summary::read(&std::fs::read_to_string(&report)?, &explained)?;

@@ -6,10 +6,10 @@ use std::fmt;
 use anyhow::Context;
 use serde::Deserialize;
 
+/// The first line of the report.
 #[derive(Deserialize)]
-struct Report {
+struct Head {
     coremltools: String,
-    results: Vec<Case>,
 }
 
 /// One test case.
@@ -65,7 +65,10 @@ enum Verdict {
 
 impl Summary {
     pub(super) fn read(report: &str, explained: &str) -> anyhow::Result<Summary> {
-        let report: Report = serde_json::from_str(report).context("the report of the suite")?;
+        let mut lines = report.lines();
+        let head = lines.next().context("the report of the suite is empty")?;
+        let head: Head = serde_json::from_str(head).context("the report of the suite")?;
+        let cases: Vec<Case> = lines.map(serde_json::from_str).collect::<Result<_, _>>()?;
         let explanations: Explanations = toml::from_str(explained).context("explained.toml")?;
         let explanations = explanations.explained;
         let judge = |case: Case| {
@@ -80,8 +83,8 @@ impl Summary {
             };
             (case, verdict)
         };
-        let cases = report.results.into_iter().map(judge).collect();
-        Ok(Summary { version: report.coremltools, cases, explanations })
+        let cases = cases.into_iter().map(judge).collect();
+        Ok(Summary { version: head.coremltools, cases, explanations })
     }
 
     fn count(&self, wanted: impl Fn(Verdict) -> bool) -> usize {

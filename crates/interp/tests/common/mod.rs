@@ -169,14 +169,6 @@ impl Case {
         std::iter::once(&*self.op).chain(self.also.iter().map(|s| &**s))
     }
 
-    /// Whether every op of the case is one of these.
-    pub(crate) fn within(&self, here: &[&str]) -> bool {
-        match self.program() {
-            Ok(p) if self.text.is_some() => p.all_ops().all(|op| here.contains(&&*p.op(op).kind)),
-            _ => here.contains(&&*self.op),
-        }
-    }
-
     pub(crate) fn program(&self) -> Result<Program, String> {
         if let Some(text) = &self.text {
             return anewrite_ir::text::parse(text).map_err(|e| format!("the text: {e}"));
