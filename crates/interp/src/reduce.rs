@@ -52,11 +52,11 @@ impl Groups {
 
     /// How many elements each result comes from.
     pub(crate) fn size(&self) -> usize {
-        self.rows() * if self.inner_goes { self.run } else { 1 }
+        self.rows().saturating_mul(if self.inner_goes { self.run } else { 1 })
     }
 
     fn rows(&self) -> usize {
-        self.gone.iter().map(|a| a.0).product()
+        self.gone.iter().fold(1, |n, a| n.saturating_mul(a.0))
     }
 
     /// Whether each result comes from elements that lie together, one result after the other; then how many.
@@ -96,7 +96,11 @@ impl<A: Copy + Send + Sync, S, M> Fold<A, S, M> {
         M: Fn(A, A) -> A + Sync,
     {
         let mut out = call.zeros::<O>(&groups.dims)?;
-        if out.is_empty() {
+        // Extents beside a 0 have no bound, so positions are not computed with them.
+        if x.is_empty() {
+            out.iter_mut().for_each(|o| *o = finish(self.start));
+        }
+        if out.is_empty() || x.is_empty() {
             return Ok(out);
         }
         let (rows, run) = (groups.rows(), groups.run);

@@ -238,8 +238,9 @@ impl<'a, T: Element> Tables<'a, T> {
         let outside =
             || EvalError::bad("indices", format!("{index} where there are {} entries", self.entries));
         let index = usize::try_from(index).ok().filter(|&i| i < self.entries).ok_or_else(outside)?;
-        let from = (self.blocks.block(at) * self.entries + index) * self.vector;
-        self.lut.get(from..from + self.vector).ok_or_else(outside)
+        let entry = self.blocks.block(at).checked_mul(self.entries).and_then(|n| n.checked_add(index));
+        let from = entry.and_then(|n| n.checked_mul(self.vector)).ok_or_else(outside)?;
+        self.lut.get(from..).and_then(|rest| rest.get(..self.vector)).ok_or_else(outside)
     }
 
     /// `dims` with vectors spread over their axis, and the elements that come after that axis.
@@ -250,7 +251,7 @@ impl<'a, T: Element> Tables<'a, T> {
                 .checked_mul(self.vector as u64)
                 .ok_or_else(|| EvalError::bad("lut", "an extent over 2^64"))?;
         }
-        let after = dims.iter().skip(self.axis + 1).map(|&d| d as usize).product();
+        let after = dims.iter().skip(self.axis + 1).fold(1usize, |n, &d| n.saturating_mul(d as usize));
         Ok((out, after))
     }
 }

@@ -3,7 +3,7 @@
 use anewrite_tensor::DType;
 
 use crate::array::Array;
-use crate::call::{Call, Computed};
+use crate::call::{Call, Computed, one};
 use crate::elementwise::{along, zip, zip3};
 use crate::error::EvalError;
 use crate::kernel::{Table, real};
@@ -50,6 +50,9 @@ fn channels(x: &Array) -> Result<u64, EvalError> {
 
 fn batch_norm<T: Math>(call: &Call<'_>) -> Computed {
     let x = call.array("x")?;
+    if x.is_empty() {
+        return one(x.clone());
+    }
     let count = channels(x)?;
     let mean = per_channel::<T>(call, "mean", count, None)?;
     let variance = per_channel::<T>(call, "variance", count, None)?;
@@ -81,6 +84,9 @@ fn moments<T: Math>(row: &[T], epsilon: f64) -> (f64, f64) {
 
 fn instance_norm<T: Math>(call: &Call<'_>) -> Computed {
     let x = call.array("x")?;
+    if x.is_empty() {
+        return one(x.clone());
+    }
     let count = channels(x)?;
     let gamma = per_channel::<T>(call, "gamma", count, Some(1.0))?;
     let beta = per_channel::<T>(call, "beta", count, Some(0.0))?;
@@ -103,6 +109,9 @@ fn instance_norm<T: Math>(call: &Call<'_>) -> Computed {
 
 fn layer_norm<T: Math>(call: &Call<'_>) -> Computed {
     let x = call.array("x")?;
+    if x.is_empty() {
+        return one(x.clone());
+    }
     let items = call.items::<T>("x")?;
     let axes = call.axes("axes", x.rank())?;
     let mut over = vec![axes.is_none(); x.rank()];
@@ -169,6 +178,9 @@ fn scattered<T: Math>(
 /// Over the last three axes.
 fn l2_norm<T: Math>(call: &Call<'_>) -> Computed {
     let x = call.array("x")?;
+    if x.is_empty() {
+        return one(x.clone());
+    }
     let items = call.items::<T>("x")?;
     let epsilon = epsilon::<T>(call)?;
     let n: usize = x.dims().iter().rev().take(3).map(|&d| d as usize).product();
@@ -186,6 +198,9 @@ fn l2_norm<T: Math>(call: &Call<'_>) -> Computed {
 /// Each element is divided by a power of the squares around it along axis 1: `size / 2` before it, the rest from it on.
 fn local_response_norm<T: Math>(call: &Call<'_>) -> Computed {
     let x = call.array("x")?;
+    if x.is_empty() {
+        return one(x.clone());
+    }
     let items = call.items::<T>("x")?;
     let count = channels(x)? as usize;
     let size = usize::try_from(call.int("size")?).ok().filter(|&n| n > 0);
@@ -344,6 +359,16 @@ mod tests {
                 1.300_247_393_269,
             ],
         );
+    }
+
+    #[test]
+    fn nothing_to_normalise() {
+        // the result has the extents of x, and no element, however large the others are
+        let x = Value::from(floats(&[0, 1 << 40, 1 << 40], &[]));
+        for kind in ["batch_norm", "instance_norm", "layer_norm", "l2_norm", "local_response_norm"] {
+            let out = evaluate(kind, &[("x", x.clone())], Options::default()).unwrap();
+            assert_eq!(out[0].tensor().unwrap().dims(), [0, 1 << 40, 1 << 40]);
+        }
     }
 
     #[test]

@@ -173,7 +173,7 @@ fn arg_of<T: Element>(call: &Call<'_>, x: &[T], better: impl Fn(T, T) -> bool + 
     };
     let mut dims: Vec<u64> = a.dims().to_vec();
     let n = dims.get(axis).copied().unwrap_or(0) as usize;
-    let inner: usize = dims.iter().skip(axis + 1).map(|&d| d as usize).product();
+    let inner = dims.iter().skip(axis + 1).fold(1usize, |n, &d| n.saturating_mul(d as usize));
     if call.flag("keep_dims")? {
         dims[axis] = 1;
     } else {
@@ -310,6 +310,9 @@ mod tests {
         assert!(try_run("reduce_max", &x, Some(&[1]), false, Arithmetic::Fp32).is_err());
         assert!(try_run("reduce_argmax", &x, Some(&[1]), false, Arithmetic::Fp32).is_err());
         assert_eq!(run("reduce_max", &x, Some(&[0])).dims(), [0]);
+        let x = floats(&[0, 3, 1 << 40, 1 << 40], &[]);
+        close("reduce_sum", &x, Some(&[0, 2, 3]), &[0.0; 3]);
+        assert!(try_run("reduce_argmax", &x, Some(&[1]), false, Arithmetic::Fp32).is_ok());
     }
 
     #[test]
