@@ -145,7 +145,7 @@ impl<'a, T: Real> Weights<'a, T> {
             &mut projected,
             View::rows(0, rows),
             true,
-            true,
+            places.saturating_mul(rows) > 4096,
         )?;
         Ok(Weights { sizes, gates, hh, projected })
     }

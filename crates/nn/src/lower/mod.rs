@@ -5,6 +5,7 @@
 
 mod activation;
 mod broadcast;
+mod compressed;
 mod constant;
 mod context;
 mod conv;

@@ -9,12 +9,12 @@ use crate::error::Reason;
 use crate::fields::Fields;
 
 /// How quantised weights become numbers.
-struct Quantization {
-    bits: u32,
-    values: Values,
+pub(super) struct Quantization {
+    pub(super) bits: u32,
+    pub(super) values: Values,
 }
 
-enum Values {
+pub(super) enum Values {
     /// `q * scale + bias`; one each, or one each per output channel.
     Linear { scale: Vec<f64>, bias: Vec<f64> },
     /// `table[q]`.
@@ -53,7 +53,13 @@ impl<'c> Cx<'c, '_> {
         };
         if t.dtype().is_float() {
             self.check_count(path, t.count(), count)?;
-            let v = self.b.constant(t.reshaped(dims.iter().copied())?);
+            let t = t.reshaped(dims.iter().copied())?;
+            if self.call.compressed
+                && let Some(v) = self.widened(t.clone())?
+            {
+                return Ok(v);
+            }
+            let v = self.b.constant(t);
             return self.float_of(v);
         }
         let q = self.quantization(path)?;
@@ -61,8 +67,13 @@ impl<'c> Cx<'c, '_> {
         if self.call.detail == Detail::Types {
             return self.stand_in(dims);
         }
-        if self.opset() < Opset::Ios17 {
-            // Earlier opsets compute nothing with bytes.
+        if self.call.compressed
+            && let Some(v) = self.quantised(path, &q, t, dims, axis)?
+        {
+            return Ok(v);
+        }
+        if self.call.compressed || self.opset() < Opset::Ios17 {
+            // Earlier opsets compute nothing with bytes, and weights are better not computed at all.
             let all = self.numbers(path, count, dims, axis)?;
             return Ok(self.b.constant(Tensor::from_f64s(self.call.float, dims, &all)?));
         }
@@ -197,7 +208,7 @@ impl<'c> Cx<'c, '_> {
 }
 
 /// One factor, one each output channel, or none.
-fn check_factors(path: &str, factors: &[f64], dims: &[u64], axis: usize) -> Result<(), Reason> {
+pub(super) fn check_factors(path: &str, factors: &[f64], dims: &[u64], axis: usize) -> Result<(), Reason> {
     let (n, channels) = (factors.len() as u64, dims.get(axis).copied().unwrap_or(1));
     if n <= 1 || n == channels {
         return Ok(());
@@ -215,7 +226,7 @@ fn product(path: &str, dims: &[u64]) -> Result<u64, Reason> {
 }
 
 /// One byte an element, from elements packed with the highest bit first.
-fn unpack(t: &Tensor, count: u64, bits: u32) -> Result<bytes::Bytes, Reason> {
+pub(super) fn unpack(t: &Tensor, count: u64, bits: u32) -> Result<bytes::Bytes, Reason> {
     let packed = t.bytes()?;
     if bits == 8 {
         return Ok(packed);
