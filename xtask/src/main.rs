@@ -11,6 +11,7 @@ mod bench;
 mod command;
 mod corpus;
 mod corpus_eval;
+mod layers_table;
 mod model;
 mod ops_suite;
 mod ops_table;
@@ -33,6 +34,7 @@ enum Task {
     Bench(bench::Args),
     Corpus(corpus::Args),
     CorpusEval(corpus_eval::Args),
+    LayersTable(layers_table::Args),
     Model(model::Args),
     OpsSuite(ops_suite::Args),
     OpsTable(ops_table::Args),
@@ -45,6 +47,7 @@ fn main() -> anyhow::Result<()> {
         Task::Ane(args) => ane::run(&args),
         Task::Bench(args) => bench::run(&args),
         Task::Corpus(args) => corpus::run(&args),
+        Task::LayersTable(args) => layers_table::run(&args),
         Task::CorpusEval(args) => corpus_eval::run(&args),
         Task::Model(args) => model::run(&args),
         Task::OpsSuite(args) => ops_suite::run(&args),

@@ -81,7 +81,8 @@ impl Maker<'_> {
             self.refusals.push("it can be trained on the device, which ML Programs cannot".into());
         }
         let mut d = part.info().description().clone();
-        (d.training_input.clear(), d.functions.clear());
+        d.training_input.clear();
+        d.functions.clear();
         let is_classifier = head.labels.is_some();
         for f in d.input.iter().chain(&d.output) {
             self.name(&f.name);
@@ -135,7 +136,8 @@ impl Maker<'_> {
         }
         let labels = if is_classifier { self.classes(&mut d, head.labels.clone()) } else { None };
         if !is_classifier {
-            (d.predicted_feature_name.clear(), d.predicted_probabilities_name.clear());
+            d.predicted_feature_name.clear();
+            d.predicted_probabilities_name.clear();
         }
         let model = NewModel {
             path: part.path.clone(),

@@ -56,7 +56,8 @@ fn models_by_others_become_programs_of_every_opset() {
                 let body = part.program.functions().next().unwrap().1.body;
                 let outputs = part.program.block(body).outputs.iter();
                 let mut made: Vec<&str> = outputs.map(|&v| &*part.program.value(v).name).collect();
-                (described.sort_unstable(), made.sort_unstable());
+                described.sort_unstable();
+                made.sort_unstable();
                 assert_eq!(made, described, "{name}");
             }
         }

@@ -1,0 +1,86 @@
+//! Upgraded models compute what the networks did: both run by the evaluator on the same inputs, from images to labels.
+
+use std::path::Path;
+
+use anewrite::{
+    Arithmetic, DType, EvaluatorOptions, FeatureKind, Features, Interface, Model, Opset, RunOptions, Runner,
+    UpgradeOptions, Value, WriteOptions, upgrade,
+};
+use anewrite_interp::Array;
+
+fn source(name: &str) -> Model {
+    Model::open(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata").join(name)).unwrap()
+}
+
+/// Numbers that no two places share.
+fn inputs(interface: &Interface) -> Vec<Value> {
+    let one = |kind: &FeatureKind| match kind {
+        FeatureKind::Array { shape, .. } => {
+            let dims: Vec<u64> = shape.iter().map(|&n| n as u64).collect();
+            let n = dims.iter().product::<u64>();
+            let items: Vec<f32> = (0..n).map(|i| (i as f32 * 0.37).sin()).collect();
+            Array::new(DType::F32, dims, items).unwrap().into()
+        }
+        FeatureKind::Image { color, size: [h, w], .. } => {
+            let dims = [*h as u64, *w as u64, color.channels().unwrap()];
+            let n = dims.iter().product::<u64>() as i64;
+            Array::new(DType::I32, dims, (0..n).map(|i| i * 37 % 256).collect::<Vec<i64>>()).unwrap().into()
+        }
+        other => panic!("{other:?}"),
+    };
+    interface.inputs.iter().map(|f| one(&f.kind)).collect()
+}
+
+/// The numbers and texts of every output, in the order of the interface.
+fn outputs(model: &Model, inputs: &[Value]) -> Vec<(Vec<f64>, Vec<String>)> {
+    let evaluator = EvaluatorOptions { arithmetic: Arithmetic::Fp64, ..Default::default() };
+    let options = RunOptions { evaluator, ..RunOptions::default() };
+    let mut runner = Runner::new(model, &options).unwrap();
+    let names: Vec<String> = runner.interface().inputs.iter().map(|f| f.name.clone()).collect();
+    let given: Features = names.into_iter().zip(inputs.iter().cloned()).collect();
+    let made = runner.predict(&given).unwrap();
+    let array = |a: &Array| match a.as_texts() {
+        Some(texts) => (vec![], texts.iter().map(ToString::to_string).collect()),
+        None => (a.to_f64s().unwrap(), vec![]),
+    };
+    let interface = runner.interface();
+    let value = |name: &str| match &made[name] {
+        Value::Tensor(a) => array(a),
+        Value::Dict(d) => (d.values.to_f64s().unwrap(), array(&d.keys).1),
+        other => panic!("{other:?}"),
+    };
+    interface.outputs.iter().map(|f| value(&f.name)).collect()
+}
+
+#[test]
+fn upgraded_models_give_what_the_networks_gave() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in [
+        "models/cifar_net.mlmodel",
+        "models/spokestack_filter.mlmodel",
+        "models/s4tf_bmm.mlmodel",
+        "convert/nn_image.mlmodel",
+        "convert/nn_control.mlmodel",
+    ] {
+        let old = source(name);
+        let inputs = inputs(&old.document().info().interface(None));
+        let want = outputs(&old, &inputs);
+        for opset in [Opset::Ios15, Opset::Ios18] {
+            // Weights that were rounded to halves are a matter of scale; those in fp32 are the network's own.
+            for (precision, within) in [(DType::F32, 1e-6), (DType::F16, 2e-2)] {
+                let path = folder.path().join("new.mlpackage");
+                let new = upgrade(&old, UpgradeOptions { opset, precision }).unwrap();
+                new.write(&path, &WriteOptions::new().force(true)).unwrap();
+                let have = outputs(&Model::open(&path).unwrap(), &inputs);
+                assert_eq!(have.len(), want.len(), "{name}");
+                for ((numbers, texts), (want, labels)) in have.iter().zip(&want) {
+                    assert_eq!((numbers.len(), texts), (want.len(), labels), "{name}");
+                    let scale = want.iter().fold(1e-3f64, |m, x| m.max(x.abs()));
+                    for (h, w) in numbers.iter().zip(want) {
+                        assert!((h - w).abs() <= within * scale, "{name} {precision}: {numbers:?}\n{want:?}");
+                    }
+                }
+            }
+        }
+    }
+}
