@@ -4,6 +4,7 @@
 //! that a busy machine slows both down. Memory is sampled from the system while the command runs, in runs of its own.
 
 mod check;
+mod forward;
 mod memory;
 mod network;
 mod passes;
@@ -18,11 +19,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
 
-/// Measure speed and memory of the command against coremltools and cp.
+/// Measure speed and memory against coremltools, cp and torch.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// A Python with coremltools 9.0 (xtask/python/requirements.txt), to compare with.
-    #[arg(long, value_name = "PYTHON", required_if_eq_any([("only", "passes")]))]
+    /// A Python with coremltools 9.0 (xtask/python/requirements.txt) and, for forward passes, torch, to compare with.
+    #[arg(long, value_name = "PYTHON", required_if_eq_any([("only", "passes"), ("only", "forward")]))]
     python: Option<PathBuf>,
     /// Measure only these.
     #[arg(long, value_delimiter = ',', value_enum)]
@@ -47,6 +48,8 @@ enum Figure {
     Weights,
     /// Memory for a NeuralNetwork of 500 MB.
     Network,
+    /// Forward passes of three networks, against torch.
+    Forward,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
@@ -76,6 +79,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<()> {
     }
     if wanted(Figure::Network) {
         lines.extend(network::measure(&bench)?);
+    }
+    if wanted(Figure::Forward) {
+        let python = args.python.as_deref().context("--python is needed to compare with torch")?;
+        lines.extend(forward::measure(&bench, python)?);
     }
     println!("\n| figure | target | measured | |\n|---|---|---|---|");
     for line in &lines {

@@ -139,6 +139,15 @@ pub(crate) fn put<T: Element>(
     }
     if !to_view.is_empty() {
         let pairs = merged(to_view, from_view);
+        if let [Pair { n, to: 1, from: 1 }] = pairs[..]
+            && n >= 2 * PARALLEL
+        {
+            let (first, start) = (to_view.start as usize, from_view.start as usize);
+            let to = to[first..first + n].par_chunks_mut(PARALLEL);
+            to.zip(from[start..start + n].par_chunks(PARALLEL))
+                .for_each(|(to, from)| to.copy_from_slice(from));
+            return Ok(());
+        }
         copy(to, to_view.start as isize, from, from_view.start as isize, &pairs);
     }
     Ok(())

@@ -1,7 +1,8 @@
 //! Memory of a process, sampled while it runs. Linux tells how much of it is anonymous: what the process allocated, as
 //! against pages of files, which the system may take back at any time.
 
-use std::process::Command;
+use std::io::Write;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
@@ -20,7 +21,19 @@ const INTERVAL: Duration = Duration::from_micros(500);
 
 /// Runs a command that must succeed and watches it.
 pub(super) fn peak(command: &mut Command) -> anyhow::Result<Peak> {
+    let child = command.spawn().with_context(|| format!("running {command:?}"))?;
+    watch(command, child)
+}
+
+/// As [`peak`], with what its standard input holds.
+pub(super) fn peak_fed(command: &mut Command, input: &[u8]) -> anyhow::Result<Peak> {
+    command.stdin(Stdio::piped()).stdout(Stdio::null());
     let mut child = command.spawn().with_context(|| format!("running {command:?}"))?;
+    child.stdin.take().context("no input")?.write_all(input)?;
+    watch(command, child)
+}
+
+fn watch(command: &Command, mut child: Child) -> anyhow::Result<Peak> {
     let status_file = format!("/proc/{}/status", child.id());
     let mut peak = Peak::default();
     let mut samples = 0u32;

@@ -43,7 +43,7 @@ pub(crate) const TABLE: Table = &[
     ("scaled_tanh", alpha_beta!(scaled_tanh)),
     ("sigmoid", plain!(Math::logistic)),
     ("sigmoid_hard", alpha_beta!(sigmoid_hard)),
-    ("silu", plain!(|x| x * x.logistic())),
+    ("silu", plain!(silu)),
     ("softmax", real!(softmax)),
     ("softplus", plain!(Math::log_one_plus_exp)),
     ("softplus_parametric", real!(softplus_parametric)),
@@ -102,23 +102,37 @@ fn sigmoid_hard<T: Math>(x: T, alpha: T, beta: T) -> T {
 }
 
 fn gelu<T: Math>(call: &Call<'_>) -> Computed {
-    let (half, one) = (T::of(0.5), T::one());
     match call.text("mode")? {
-        "EXACT" => {
-            let scale = T::of(std::f64::consts::FRAC_1_SQRT_2);
-            float(call, |x: T| half * x * (one + (x * scale).error_function()))
-        }
-        "TANH_APPROXIMATION" => {
-            let scale = T::of((2.0 / std::f64::consts::PI).sqrt());
-            let cube = T::of(0.044_715);
-            float(call, |x: T| half * x * (one + (scale * (x + cube * (x * x * x))).hyperbolic_tangent()))
-        }
-        "SIGMOID_APPROXIMATION" => {
-            let scale = T::of(1.702);
-            float(call, |x: T| x * (x * scale).logistic())
-        }
+        "EXACT" => float(call, gelu_exact::<T>),
+        "TANH_APPROXIMATION" => float(call, gelu_tanh::<T>),
+        "SIGMOID_APPROXIMATION" => float(call, gelu_sigmoid::<T>),
         mode => Err(EvalError::bad("mode", format!("{mode:?} is no way to compute gelu"))),
     }
+}
+
+// Functions rather than closures: what they call must become part of the loop over elements.
+
+#[inline(always)]
+fn gelu_exact<T: Math>(x: T) -> T {
+    let scale = T::of(std::f64::consts::FRAC_1_SQRT_2);
+    T::of(0.5) * x * (T::one() + (x * scale).error_function())
+}
+
+#[inline(always)]
+fn gelu_tanh<T: Math>(x: T) -> T {
+    let scale = T::of((2.0 * std::f64::consts::FRAC_1_PI).sqrt());
+    let inner = scale * (x + T::of(0.044_715) * (x * x * x));
+    T::of(0.5) * x * (T::one() + inner.hyperbolic_tangent())
+}
+
+#[inline(always)]
+fn gelu_sigmoid<T: Math>(x: T) -> T {
+    x * (x * T::of(1.702)).logistic()
+}
+
+#[inline(always)]
+fn silu<T: Math>(x: T) -> T {
+    x * x.logistic()
 }
 
 /// Slopes and the like: one for each extent of axis 1.
@@ -180,15 +194,18 @@ pub(super) fn softmax_of<T: Math>(
     };
     let mut out = call.zeros::<T>(dims)?;
     rows(&mut out, n, |start, row| {
-        let x = x.get(start..start + n).unwrap_or_default();
-        let top = greatest.slice(x);
-        pulp::Arch::new().dispatch(|| {
-            row.iter_mut().zip(x).for_each(|(o, &x)| *o = (x - top).exponential());
-        });
-        let share = T::of(sum::<T>(|x| x).slice(row));
-        pulp::Arch::new().dispatch(|| row.iter_mut().for_each(|o| *o /= share));
+        row.copy_from_slice(x.get(start..start + n).unwrap_or_default());
+        softmax_row(row);
     });
     Ok(out)
+}
+
+/// Softmax of one row, in place.
+pub(super) fn softmax_row<T: Math>(row: &mut [T]) {
+    let top = Fold { start: T::neg_infinity(), step: greater::<T>, merge: greater::<T> }.slice(row);
+    pulp::Arch::new().dispatch(|| row.iter_mut().for_each(|x| *x = (*x - top).exponential()));
+    let share = T::of(sum::<T>(|x| x).slice(row));
+    pulp::Arch::new().dispatch(|| row.iter_mut().for_each(|x| *x /= share));
 }
 
 /// Calls `f(start, row)` for each row of `n` elements, in parallel where there are many.

@@ -7,8 +7,9 @@ use crate::call::{Call, Computed};
 use crate::error::EvalError;
 use crate::gemm::{Matrix, View, accumulate};
 use crate::kernel::{Table, real};
+use crate::math::Math;
+use crate::ops::activation::softmax_row;
 use crate::ops::linear::{broadcast, starts};
-use crate::real::Real;
 use crate::sums::Sums;
 
 pub(crate) const TABLE: Table = &[("scaled_dot_product_attention", real!(attention))];
@@ -26,7 +27,7 @@ enum Mask<'a, T> {
 
 /// `softmax(query · keyᵀ / √embedding + mask) · value`, with the extents `[batch…, target, embedding]`,
 /// `[batch…, source, embedding]`, `[batch…, source, width]`. A row without anything to attend to is NaN.
-fn attention<T: Real>(call: &Call<'_>) -> Computed {
+fn attention<T: Math>(call: &Call<'_>) -> Computed {
     let (q, k, v) = (call.array("query")?, call.array("key")?, call.array("value")?);
     let misfit = || EvalError::bad("key", format!("query {q:?}, key {k:?}, value {v:?}"));
     let split = |a: &Array| match *a.dims() {
@@ -86,7 +87,7 @@ fn attention<T: Real>(call: &Call<'_>) -> Computed {
         for (r, scores) in scores.chunks_mut(source.max(1)).enumerate() {
             let start = at.get(i).copied().unwrap_or(0) + (first + r) * row;
             masked(scores, scale, mask, start, col);
-            softmax(scores);
+            softmax_row(scores);
         }
         let weights = Matrix { items: scores, at: View::rows(0, source) };
         let values = Matrix { items: vs, at: View::rows(i * source * width, width) };
@@ -96,7 +97,7 @@ fn attention<T: Real>(call: &Call<'_>) -> Computed {
 }
 
 /// Scales a row of scores and adds the mask's row, whose elements are `col` apart.
-fn masked<T: Real>(scores: &mut [T], scale: T, mask: Mask<'_, T>, start: usize, col: usize) {
+fn masked<T: Math>(scores: &mut [T], scale: T, mask: Mask<'_, T>, start: usize, col: usize) {
     match mask {
         Mask::None => scores.iter_mut().for_each(|s| *s *= scale),
         Mask::Added(m) => {
@@ -109,17 +110,5 @@ fn masked<T: Real>(scores: &mut [T], scale: T, mask: Mask<'_, T>, start: usize, 
                 *s = if m[start + j * col] { *s * scale } else { T::neg_infinity() };
             }
         }
-    }
-}
-
-fn softmax<T: Real>(row: &mut [T]) {
-    let most = row.iter().copied().fold(T::neg_infinity(), T::max);
-    let mut sum = T::zero();
-    for x in row.iter_mut() {
-        *x = (*x - most).exp();
-        sum += *x;
-    }
-    for x in row {
-        *x /= sum;
     }
 }

@@ -1,5 +1,6 @@
 //! Pools.
 
+use pulp::Arch;
 use rayon::prelude::*;
 
 use crate::call::{Call, Computed};
@@ -82,7 +83,7 @@ fn pool<T: Real>(
         for (at, axis) in axes.iter().enumerate().rev() {
             to.clear();
             to.resize(outer * axis.output * inner, start);
-            along(axis, outer, inner, from, to, fold);
+            Arch::new().dispatch(|| along(axis, outer, inner, from, to, fold));
             std::mem::swap(from, to);
             inner *= axis.output;
             outer /= at.checked_sub(1).map_or(1, |before| axes[before].input.max(1));
@@ -94,6 +95,7 @@ fn pool<T: Real>(
 }
 
 /// Folds along the middle axis of `[outer, axis, inner]`.
+#[inline(always)]
 fn along<T: Real>(
     axis: &Axis,
     outer: usize,
@@ -105,15 +107,27 @@ fn along<T: Real>(
     for at in 0..outer {
         let from = &from[at * axis.input * inner..(at + 1) * axis.input * inner];
         let to = &mut to[at * axis.output * inner..(at + 1) * axis.output * inner];
-        for (o, to) in to.chunks_mut(inner).enumerate() {
-            let covered = axis.covered(o);
-            match to {
-                [one] => *one = from[covered].iter().fold(*one, |a, &b| fold(a, b)),
-                many => {
-                    for from in from[covered.start * inner..covered.end * inner].chunks(inner) {
-                        many.iter_mut().zip(from).for_each(|(to, &x)| *to = fold(*to, x));
-                    }
+        if inner > 1 {
+            for (o, to) in to.chunks_mut(inner).enumerate() {
+                let covered = axis.covered(o);
+                for from in from[covered.start * inner..covered.end * inner].chunks(inner) {
+                    to.iter_mut().zip(from).for_each(|(to, &x)| *to = fold(*to, x));
                 }
+            }
+        } else if axis.stride < axis.kernel {
+            // windows overlap: one tap of all of them at a time
+            for k in 0..axis.kernel {
+                let windows = axis.inside(k);
+                let from = &from[axis.position(windows.start, k).min(from.len())..];
+                let to = &mut to[windows];
+                match axis.stride {
+                    1 => to.iter_mut().zip(from).for_each(|(to, &x)| *to = fold(*to, x)),
+                    s => to.iter_mut().zip(from.iter().step_by(s)).for_each(|(to, &x)| *to = fold(*to, x)),
+                }
+            }
+        } else {
+            for (o, to) in to.iter_mut().enumerate() {
+                *to = from[axis.covered(o)].iter().fold(*to, |a, &b| fold(a, b));
             }
         }
     }

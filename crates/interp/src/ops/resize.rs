@@ -131,6 +131,12 @@ fn sample<T: Element + Default + Sync>(
         let mut out = call.zeros::<T>(&dims)?;
         if !out.is_empty() {
             out.par_chunks_mut(taps.len() * inner).zip(from.par_chunks(n * inner)).for_each(|(out, from)| {
+                if inner == 1 {
+                    for (tap, y) in taps.iter().zip(out) {
+                        *y = mix(*tap, from[tap.low], from[tap.high]);
+                    }
+                    return;
+                }
                 for (tap, out) in taps.iter().zip(out.chunks_exact_mut(inner)) {
                     let row = |i: usize| from.get(i * inner..(i + 1) * inner).unwrap_or_default();
                     for (y, (&a, &b)) in out.iter_mut().zip(row(tap.low).iter().zip(row(tap.high))) {

@@ -176,6 +176,7 @@ pub(crate) fn extents(axes: &[Axis; 3]) -> (usize, usize) {
 /// Calls `f` for runs of windows whose tap lies in the data, among windows `span` in row-major order: the first of the run
 /// as counted from the span's start, their number, and where the first one's tap lies in the data. From one to the next
 /// the tap moves by the last axis' stride.
+#[inline(always)]
 pub(crate) fn runs(
     axes: &[Axis; 3],
     tap: [usize; 3],

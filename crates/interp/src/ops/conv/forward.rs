@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 
+use pulp::Arch;
 use rayon::prelude::*;
 
 use super::Conv;
@@ -53,7 +54,7 @@ pub(super) fn run<T: Real>(conv: &Conv<'_, T>, y: &mut [T]) -> Result<(), EvalEr
         };
     }
     if conv.sums.is_none() && conv.outputs * conv.inputs <= 4 && products <= DIRECT * 4 {
-        images.into_par_iter().for_each(|image| direct(conv, image));
+        images.into_par_iter().for_each(|image| Arch::new().dispatch(|| direct(conv, image)));
         return Ok(());
     }
     let rows = if conv.sums.is_some() { products } else { products.min(ROWS) }.max(1);
@@ -82,6 +83,7 @@ fn whole<T: Real>(conv: &Conv<'_, T>, image: Image<'_, T>, parallel: bool) -> Re
 }
 
 /// Few products a sum, as with one channel a group: a row of results at a time.
+#[inline(always)]
 fn direct<T: Real>(conv: &Conv<'_, T>, image: Image<'_, T>) {
     let (windows, plane) = conv.extents();
     let (taps, stride) = (conv.taps(), conv.axes[2].stride);
@@ -109,6 +111,7 @@ fn direct<T: Real>(conv: &Conv<'_, T>, image: Image<'_, T>) {
 }
 
 /// Calls `f` for each row of windows.
+#[inline(always)]
 fn rows<T: Real>(conv: &Conv<'_, T>, y: &mut [T], mut f: impl FnMut(Range<usize>, &mut [T])) {
     let width = conv.axes[2].output;
     for (i, row) in y.chunks_mut(width).enumerate() {

@@ -1,5 +1,6 @@
 //! Transposed convolutions: products of the weights with the data, added up where the windows over the result lie.
 
+use pulp::Arch;
 use rayon::prelude::*;
 
 use super::Conv;
@@ -77,19 +78,21 @@ fn spread<T: Real>(conv: &Conv<'_, T>, task: Task<'_, T>) -> Result<(), EvalErro
             false,
             false,
         )?;
-        for (channel, y) in task.y.chunks_mut(plane).enumerate() {
-            for tap in 0..taps {
-                let row = (channel * taps + tap) * n;
-                let products = &products[row..row + n];
-                runs(&conv.axes, conv.tap(tap), from..from + n, |at, n, to| {
-                    let products = &products[at..at + n];
-                    match stride {
-                        1 => y[to..to + n].iter_mut().zip(products).for_each(|(y, &p)| *y += p),
-                        s => y[to..].iter_mut().step_by(s).zip(products).for_each(|(y, &p)| *y += p),
-                    }
-                });
+        Arch::new().dispatch(|| {
+            for (channel, y) in task.y.chunks_mut(plane).enumerate() {
+                for tap in 0..taps {
+                    let row = (channel * taps + tap) * n;
+                    let products = &products[row..row + n];
+                    runs(&conv.axes, conv.tap(tap), from..from + n, |at, n, to| {
+                        let products = &products[at..at + n];
+                        match stride {
+                            1 => y[to..to + n].iter_mut().zip(products).for_each(|(y, &p)| *y += p),
+                            s => y[to..].iter_mut().step_by(s).zip(products).for_each(|(y, &p)| *y += p),
+                        }
+                    });
+                }
             }
-        }
+        });
     }
     Ok(())
 }
