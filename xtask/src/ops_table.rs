@@ -100,7 +100,7 @@ fn page(root: &Path) -> anyhow::Result<String> {
          `torch`, `numpy` and `onnxruntime` computed the numbers in testdata/ops; `formula` is the op's documentation \
          written out in numpy, where none of the three has the op. crates/interp/tests/golden.rs runs each case in fp64 \
          and fp32, and under the engine's arithmetic where its numbers are fp16. The last column counts the cases of \
-         coremltools' own tests that pass with the evaluator in the runtime's place ([all of them](ops-suite.md)).\n\n\
+         coremltools' own tests that pass with the evaluator in the runtime's place (`cargo xtask ops-suite`).\n\n\
          | op | opsets | evaluated | checked against, with cases | golden files | coremltools' tests |\n\
          |---|---|---|---|---|---:|\n",
         rows.len()

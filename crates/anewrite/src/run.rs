@@ -9,6 +9,7 @@ use anewrite_convert::{
 };
 use anewrite_interp::{Array, Dict, EvalError, Evaluator, Observer, Options, Step, Value};
 use anewrite_ir::{DialectId, Str, Type};
+use anewrite_nn::Mapping;
 use anewrite_tensor::DType;
 
 use crate::features::Features;
@@ -219,6 +220,7 @@ impl Stage<'_> {
         watch.enter(self.part, function, &inputs);
         let out = self.evaluator.watch(function, inputs, watch.part(self.part)).map_err(fail)?;
         let is_network = p.dialect == DialectId::Nn;
+        let mapping = if is_network { Mapping::of(p) } else { Mapping::Exact };
         let mut all = BTreeMap::new();
         let mut probabilities = None;
         for (name, value) in out.values {
@@ -230,7 +232,7 @@ impl Stage<'_> {
                 probabilities = Some(value.clone());
             }
             let value = match value {
-                Value::Tensor(a) if is_network => Value::Tensor(leave(a, described).map_err(fail)?),
+                Value::Tensor(a) if is_network => Value::Tensor(leave(a, described, mapping).map_err(fail)?),
                 other => other,
             };
             all.insert(name.to_string(), value);
@@ -328,8 +330,8 @@ fn prepare(a: Array, step: &PreprocessingStep, color: Color) -> Result<Array, St
 }
 
 /// An output of a NeuralNetwork in the shape of its description; without one, five dims of a single sequence and
-/// batch become `[C]` or `[C, H, W]`.
-fn leave(a: Array, f: Option<&Feature>) -> Result<Array, EvalError> {
+/// batch become `[C]` or `[C, H, W]` where all arrays have five.
+fn leave(a: Array, f: Option<&Feature>, mapping: Mapping) -> Result<Array, EvalError> {
     if let Some(FeatureKind::Array { shape, .. }) = f.map(|f| &f.kind) {
         let dims: Option<Vec<u64>> =
             shape.iter().map(|&n| u64::try_from(n).ok().filter(|&n| n > 0)).collect();
@@ -338,6 +340,7 @@ fn leave(a: Array, f: Option<&Feature>) -> Result<Array, EvalError> {
         }
     }
     match a.dims() {
+        _ if mapping == Mapping::Exact => Ok(a),
         [1, 1, c, 1, 1] => a.reshaped([*c]),
         [1, 1, c, h, w] => a.reshaped([*c, *h, *w]),
         _ => Ok(a),

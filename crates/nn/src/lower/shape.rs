@@ -166,12 +166,31 @@ pub(crate) fn split_nd(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
     let x = cx.x(0)?;
     let axis = f.int("axis")?;
     let sizes = f.ints("splitSizes")?;
-    if sizes.is_empty() {
-        return equal_parts(cx, x, f.int("numSplits")?, axis);
-    }
+    let sizes = match sizes.is_empty() {
+        true => match uneven(cx, x, f.int("numSplits")?, axis)? {
+            Some(sizes) => sizes,
+            None => return equal_parts(cx, x, f.int("numSplits")?, axis),
+        },
+        false => sizes,
+    };
     let (sizes, axis) = (cx.ints(&sizes)?, cx.int(axis)?);
     cx.ops("split", &[("x", x), ("split_sizes", sizes), ("axis", axis)])
 }
+
+/// The sizes of parts where an extent has a remainder, which goes to the first ones, one each.
+fn uneven(cx: &Cx<'_, '_>, x: ValueId, parts: i64, axis: i64) -> Result<Option<Vec<i64>>, Reason> {
+    let shape = cx.shape(x)?;
+    let at = if axis < 0 { axis + shape.len() as i64 } else { axis };
+    let extent = usize::try_from(at).ok().and_then(|at| shape.get(at)).and_then(|d| d.known());
+    let (Some(extent), 1..=MAX_PARTS) = (extent.and_then(|n| i64::try_from(n).ok()), parts) else {
+        return Ok(None);
+    };
+    let rest = extent % parts;
+    Ok((rest != 0).then(|| (0..parts).map(|i| extent / parts + i64::from(i < rest)).collect()))
+}
+
+/// More parts than any layer has.
+const MAX_PARTS: i64 = 1 << 16;
 
 fn equal_parts(cx: &mut Cx<'_, '_>, x: ValueId, parts: i64, axis: i64) -> Lowered {
     let parts = match (parts, cx.call.outputs) {
