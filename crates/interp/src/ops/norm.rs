@@ -214,8 +214,7 @@ fn local_response_norm<T: Math>(call: &Call<'_>) -> Computed {
     rows(&mut out, inner, |start, out| {
         let row = start / inner.max(1);
         let (batch, channel) = (row / count.max(1), row % count.max(1));
-        // as many on both sides: coremltools' tests against the runtime show that of an even size one is left out
-        let from = channel.saturating_sub((size - 1) / 2);
+        let from = channel.saturating_sub(size / 2);
         let to = channel.saturating_add((size - 1) / 2).min(count.saturating_sub(1));
         let plane = |c: usize| {
             let at = (batch * count + c) * inner;
@@ -434,7 +433,6 @@ mod tests {
             ],
         );
         args.push(number("beta", 0.5));
-        // of an even size one neighbour is left out
         args[0] = size(2);
         check(
             "local_response_norm",
@@ -444,11 +442,11 @@ mod tests {
                 0.000_000_000_000,
                 -0.570_828_364_781,
                 -0.425_694_973_589,
-                -0.567_078_968_320,
-                0.218_798_126_265,
-                0.563_278_818_475,
-                -0.436_273_064_155,
-                0.581_772_710_167,
+                -0.529_504_159_903,
+                0.209_871_663_853,
+                0.526_397_216_350,
+                -0.431_946_918_930,
+                0.544_595_860_409,
             ],
         );
     }
