@@ -8,7 +8,7 @@ use anewrite_ir::{Dialect, Opset, TensorType};
 use anewrite_tensor::{DType, Payload, Tensor};
 
 use crate::arithmetic::Arithmetic;
-use crate::array::{Array, Data};
+use crate::array::Array;
 use crate::budget::Meter;
 use crate::call::{Call, Shared};
 use crate::error::{EvalError, FoldError};

@@ -9,7 +9,6 @@
 //! belongs to the machine that runs the model.
 //!
 //! This crate must not know rules or files.
-#![allow(dead_code, unused_macros, unused_imports)]
 
 mod arithmetic;
 mod array;

@@ -27,9 +27,6 @@ pub(crate) trait Real:
     /// The value as the wider type.
     fn wide(self) -> f64;
 
-    /// The error function.
-    fn erf(self) -> Self;
-
     /// A constant of any float dtype.
     ///
     /// # Errors
@@ -46,10 +43,6 @@ impl Real for f32 {
 
     fn wide(self) -> f64 {
         self.into()
-    }
-
-    fn erf(self) -> Self {
-        libm::erff(self)
     }
 
     fn widen(t: &Tensor) -> Result<Vec<Self>, EvalError> {
@@ -77,10 +70,6 @@ impl Real for f64 {
 
     fn wide(self) -> f64 {
         self
-    }
-
-    fn erf(self) -> Self {
-        libm::erf(self)
     }
 
     fn widen(t: &Tensor) -> Result<Vec<Self>, EvalError> {

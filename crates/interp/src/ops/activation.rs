@@ -1,7 +1,5 @@
 //! Activation functions.
 
-use anewrite_tensor::DType;
-
 use crate::call::{Call, Computed};
 use crate::elementwise::{along, zip, zip3};
 use crate::error::EvalError;
@@ -223,7 +221,8 @@ pub(super) fn rows<T: Send>(out: &mut [T], n: usize, f: impl Fn(usize, &mut [T])
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use anewrite_tensor::DType;
+
     use crate::{Arithmetic, Array, Options, Value, evaluate};
 
     const INF: f64 = f64::INFINITY;

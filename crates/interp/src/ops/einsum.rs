@@ -1,7 +1,5 @@
 //! Products by equation.
 
-use anewrite_tensor::DType;
-
 use crate::array::{Array, Data, Element};
 use crate::call::{Call, Computed};
 use crate::error::EvalError;

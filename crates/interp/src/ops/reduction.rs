@@ -3,7 +3,7 @@
 use anewrite_tensor::{DType, Dims};
 
 use crate::array::{Array, Data, Element};
-use crate::call::{Call, Computed, each};
+use crate::call::{Call, Computed};
 use crate::elementwise::{Width, chunks, zip};
 use crate::error::EvalError;
 use crate::kernel::{Kernel, Table, real};

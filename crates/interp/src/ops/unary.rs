@@ -126,6 +126,11 @@ fn logical_not(call: &Call<'_>) -> Computed {
     call.one(DType::Bool, x.dims(), out)
 }
 
+/// Whether a number counts as true.
+fn is_set<T: Default + PartialEq>(x: T) -> bool {
+    x != T::default()
+}
+
 /// Floats lose their fraction, and those beyond the range of an integer dtype become its end; integers keep the bits
 /// that fit; everything but 0 is true.
 fn cast<T: Math>(call: &Call<'_>) -> Computed {
@@ -139,7 +144,7 @@ fn cast<T: Math>(call: &Call<'_>) -> Computed {
             return one(x.clone());
         }
         return each!(x, |items| {
-            let out = map(call, dims, items, |n| n != Default::default())?;
+            let out = map(call, dims, items, is_set)?;
             call.one(dtype, dims, out)
         });
     }
