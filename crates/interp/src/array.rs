@@ -29,7 +29,7 @@ pub struct Owned<T> {
 
 /// An element that arrays store.
 pub trait Element: Copy + Send + Sync + 'static {
-    /// The bytes of a mapped file as elements; empty where they do not fit, which [`Buffer::map`] rules out.
+    /// The bytes of a mapped file as elements; empty where they do not fit, which whoever makes the buffer rules out.
     fn view(bytes: &[u8]) -> &[Self];
 
     /// The buffer as that of an array.
