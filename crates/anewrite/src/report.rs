@@ -67,7 +67,7 @@ pub struct PartReport {
     pub before: Census,
     /// Ops and parameters after.
     pub after: Census,
-    /// What becomes of the plan on each family; empty where nothing fired.
+    /// What becomes of the plan on each family; empty where nothing but clean-up fired.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub plans: Vec<PlanReport>,
     /// The best near misses of the rule that was asked about.

@@ -7,7 +7,7 @@ use anewrite_ane::Target;
 use anewrite_convert::{Document, NoWeights, Part};
 use anewrite_diff::Census;
 use anewrite_ir::{Dialect, Program, verify};
-use anewrite_rewrite::{Code, Context, Firing, Outcome, Rule, run, run_some};
+use anewrite_rewrite::{Code, Context, Firing, Outcome, Purpose, Rule, run, run_some};
 use anewrite_verify::{Case, Failure, Note, PatchOracle, PatchSummary};
 use bytes::Bytes;
 use coreml_package::{
@@ -216,7 +216,10 @@ impl Job<'_> {
             |code: Code| rules.iter().map(|r| r.info()).find(|i| i.code == code).map_or("", |i| i.name);
         let Outcome { program, facts, firings, near_misses, .. } = outcome;
         part.program = program;
-        let plans = if firings.is_empty() {
+        // Clean-up alone is not for the plan's sake, and planning costs as much as all of a clean-up.
+        let cleans =
+            |code: Code| rules.iter().any(|r| r.info().code == code && r.info().purpose == Purpose::Clean);
+        let plans = if firings.iter().all(|f| cleans(f.code)) {
             Vec::new()
         } else {
             plans(&self.original.program, &part.program, &facts, engine.target())
