@@ -20,6 +20,7 @@ mod fields;
 mod lower;
 mod mapping;
 mod network;
+pub mod recurrent;
 mod registry;
 
 pub use call::{CARRIED, Detail, INPUT, LayerCall, NETWORKS, PREFIX};

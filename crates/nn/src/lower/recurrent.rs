@@ -5,69 +5,13 @@ use smallvec::smallvec;
 
 use super::{Cx, Lowered, One, To, Values};
 use crate::error::Reason;
-use crate::fields::Fields;
 use crate::mapping::Mapping;
-
-/// A cell state that is clipped at this or more is not clipped; converters write it for "none".
-const NO_CLIP: f64 = 500.0;
+use crate::recurrent::{Common, Gate, Gru, Lstm, SimpleRecurrent};
 
 /// Steps that a GRU is written out for at most, where MIL's op does not have its activations.
 const MAX_STEPS: u64 = 64;
 
-/// An activation that recurrent layers take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Gate {
-    Linear,
-    Sigmoid,
-    Tanh,
-    Relu,
-    HardSigmoid,
-}
-
-const HARD_SIGMOID: (f64, f64) = (0.2, 0.5);
-
 impl Gate {
-    fn of(f: Fields<'_>) -> Result<Gate, Reason> {
-        let with = |name: &str, gate: Gate, want: (f64, f64)| -> Result<Option<Gate>, Reason> {
-            let Some(p) = f.message(name)? else { return Ok(None) };
-            let (alpha, beta) = (p.float("alpha")?, p.float("beta")?);
-            // Converters leave the numbers out, or round them.
-            let stated = (alpha, beta) != (0.0, 0.0);
-            if stated && ((alpha - want.0).abs() > 0.01 || (beta - want.1).abs() > 0.01) {
-                return Err(Reason::Missing(format!("a recurrent {name} of {alpha} and {beta}")));
-            }
-            Ok(Some(gate))
-        };
-        if let Some(g) = with("linear", Gate::Linear, (1.0, 0.0))? {
-            return Ok(g);
-        }
-        // In recurrent layers the factors of the scaled tanh are 1, as those of MIL's ops.
-        if let Some(g) = with("scaledTanh", Gate::Tanh, (1.0, 1.0))? {
-            return Ok(g);
-        }
-        if let Some(g) = with("sigmoidHard", Gate::HardSigmoid, HARD_SIGMOID)? {
-            return Ok(g);
-        }
-        for (name, gate) in [("sigmoid", Gate::Sigmoid), ("tanh", Gate::Tanh), ("ReLU", Gate::Relu)] {
-            if f.has(name) {
-                return Ok(gate);
-            }
-        }
-        Err(Reason::field("activations", "an activation that recurrent layers do not take, or none"))
-    }
-
-    /// The activations of the field, which must be `N`; without any, the first is a sigmoid and the others are tanh.
-    fn all<const N: usize>(f: Fields<'_>, field: &str) -> Result<[Gate; N], Reason> {
-        let found: Vec<Gate> = f.messages(field)?.into_iter().map(Gate::of).collect::<Result<_, _>>()?;
-        let n = found.len();
-        if n == 0 {
-            return Ok(std::array::from_fn(|i| if i == 0 { Gate::Sigmoid } else { Gate::Tanh }));
-        }
-        found
-            .try_into()
-            .map_err(|_| Reason::field(field, format!("{N} activations are needed, this has {n}")))
-    }
-
     /// The name that MIL's `lstm` takes; its other recurrent ops write the hard sigmoid the other way round.
     fn name(self, of_lstm: bool) -> &'static str {
         match self {
@@ -84,9 +28,9 @@ impl Gate {
     fn apply(self, cx: &mut Cx<'_, '_>, v: ValueId) -> One {
         let params = |(alpha, beta): (f64, f64)| [("alpha", alpha), ("beta", beta)];
         match self {
-            Gate::Linear => cx.op_num("clip", v, &params((-50.0, 50.0))),
-            Gate::Relu => cx.op_num("clip", v, &params((0.0, 50.0))),
-            Gate::HardSigmoid => cx.op_num("sigmoid_hard", v, &params(HARD_SIGMOID)),
+            Gate::Linear => cx.op_num("clip", v, &params((-Gru::CLIP, Gru::CLIP))),
+            Gate::Relu => cx.op_num("clip", v, &params((0.0, Gru::CLIP))),
+            Gate::HardSigmoid => cx.op_num("sigmoid_hard", v, &params(Gate::HARD_SIGMOID)),
             Gate::Sigmoid | Gate::Tanh => cx.op(self.name(false), &[("x", v)]),
         }
     }
@@ -136,36 +80,7 @@ fn state_out(cx: &mut Cx<'_, '_>, h: ValueId) -> One {
     cx.expand(h, &[0, 3, 4])
 }
 
-/// What both LSTM layers say.
-struct Lstm {
-    input: u64,
-    size: u64,
-    gates: [Gate; 3],
-    sequence: bool,
-    bias: bool,
-    forget_bias: bool,
-    peephole: bool,
-    clip: f64,
-}
-
 impl Lstm {
-    fn of(f: Fields<'_>, activations: &str) -> Result<Lstm, Reason> {
-        let p = f.message_or_empty("params")?;
-        if p.flag("coupledInputAndForgetGate")? {
-            return Err(Reason::Missing("an LSTM whose forget gate is what the input gate leaves".into()));
-        }
-        Ok(Lstm {
-            input: f.size("inputVectorSize")?,
-            size: f.size("outputVectorSize")?,
-            gates: Gate::all(f, activations)?,
-            sequence: p.flag("sequenceOutput")?,
-            bias: p.flag("hasBiasVectors")?,
-            forget_bias: p.flag("forgetBias")?,
-            peephole: p.flag("hasPeepholeVectors")?,
-            clip: p.float_or("cellClipThreshold", 50.0)?,
-        })
-    }
-
     /// Adds the weights found under `path`, for the forward direction or (`_back`) the other. MIL's order of the
     /// gates is input, forget, output, cell.
     fn push_weights(
@@ -178,19 +93,20 @@ impl Lstm {
         let of = |what: &str, gates: &[&str]| -> Vec<String> {
             gates.iter().map(|gate| format!("{path}.{gate}{what}")).collect()
         };
+        let Common { input, size, bias: biased, .. } = self.common;
         const GATES: [&str; 4] = ["inputGate", "forgetGate", "outputGate", "blockInput"];
         let [ih, hh, bias, peephole] = names;
-        args.push((ih, cx.stacked(&of("WeightMatrix", &GATES), &[self.size, self.input], &[])?));
-        args.push((hh, cx.stacked(&of("RecursionMatrix", &GATES), &[self.size, self.size], &[])?));
+        args.push((ih, cx.stacked(&of("WeightMatrix", &GATES), &[size, input], &[])?));
+        args.push((hh, cx.stacked(&of("RecursionMatrix", &GATES), &[size, size], &[])?));
         let plus = if self.forget_bias { [0.0, 1.0, 0.0, 0.0] } else { [0.0; 4] };
-        if self.bias {
-            args.push((bias, cx.stacked(&of("BiasVector", &GATES), &[self.size], &plus)?));
+        if biased {
+            args.push((bias, cx.stacked(&of("BiasVector", &GATES), &[size], &plus)?));
         } else if self.forget_bias {
-            args.push((bias, cx.blocks(&plus, self.size)?));
+            args.push((bias, cx.blocks(&plus, size)?));
         }
         if self.peephole {
             let three = GATES.get(..3).unwrap_or_default();
-            args.push((peephole, cx.stacked(&of("PeepholeVector", three), &[self.size], &[])?));
+            args.push((peephole, cx.stacked(&of("PeepholeVector", three), &[size], &[])?));
         }
         Ok(())
     }
@@ -202,14 +118,14 @@ impl Lstm {
         direction: &str,
     ) -> Result<(), Reason> {
         args.push(("direction", cx.text(direction)));
-        args.push(("output_sequence", cx.flag(self.sequence)));
+        args.push(("output_sequence", cx.flag(self.common.sequence)));
         for (param, gate) in
             ["recurrent_activation", "cell_activation", "activation"].into_iter().zip(self.gates)
         {
             args.push((param, cx.text(gate.name(true))));
         }
-        if self.clip < NO_CLIP {
-            args.push(("clip", cx.num(self.clip)?));
+        if let Some(clip) = self.clip {
+            args.push(("clip", cx.num(clip)?));
         }
         Ok(())
     }
@@ -220,13 +136,13 @@ const BACKWARD: [&str; 4] = ["weight_ih_back", "weight_hh_back", "bias_back", "p
 
 pub(crate) fn unidirectional_lstm(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
     cx.arity_in(1..=3)?;
-    let f = cx.fields();
-    let lstm = Lstm::of(f, "activations")?;
-    let x = sequence(cx, lstm.input)?;
-    let (h, c) = (state(cx, 1, x, lstm.size)?, state(cx, 2, x, lstm.size)?);
+    let lstm = Lstm::one_way(cx.call.attrs)?;
+    let Common { input, size, reverse, .. } = lstm.common;
+    let x = sequence(cx, input)?;
+    let (h, c) = (state(cx, 1, x, size)?, state(cx, 2, x, size)?);
     let mut args = vec![("x", x), ("initial_h", h), ("initial_c", c)];
     lstm.push_weights(cx, &mut args, "weightParams", FORWARD)?;
-    lstm.push_rest(cx, &mut args, if f.flag("reverseInput")? { "reverse" } else { "forward" })?;
+    lstm.push_rest(cx, &mut args, direction(reverse))?;
     let out = cx.ops("lstm", &args)?;
     let [y, h, c] = results(&out)?;
     Ok(smallvec![sequence_out(cx, y)?, state_out(cx, h)?, state_out(cx, c)?])
@@ -235,15 +151,12 @@ pub(crate) fn unidirectional_lstm(cx: &mut Cx<'_, '_>, _: &'static str) -> Lower
 /// States go in and come out as h and c of the forward direction, then h and c of the other.
 pub(crate) fn bidirectional_lstm(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
     cx.arity_in(1..=5)?;
-    let f = cx.fields();
-    let lstm = Lstm::of(f, "activationsForwardLSTM")?;
-    if Gate::all::<3>(f, "activationsBackwardLSTM")? != lstm.gates {
-        return Err(Reason::Missing("an LSTM whose directions have different activations".into()));
-    }
-    let x = sequence(cx, lstm.input)?;
+    let lstm = Lstm::both_ways(cx.call.attrs)?;
+    let Common { input, size, .. } = lstm.common;
+    let x = sequence(cx, input)?;
     let mut both = Vec::with_capacity(2);
     for (forward, backward) in [(1, 3), (2, 4)] {
-        let (a, b) = (state(cx, forward, x, lstm.size)?, state(cx, backward, x, lstm.size)?);
+        let (a, b) = (state(cx, forward, x, size)?, state(cx, backward, x, size)?);
         both.push(cx.concat(&[a, b], 1)?);
     }
     let [h, c] = results(&both)?;
@@ -258,7 +171,7 @@ pub(crate) fn bidirectional_lstm(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowere
         return Ok(all);
     }
     let half = |cx: &mut Cx<'_, '_>, v: ValueId, second: bool| -> One {
-        let n = i64::try_from(lstm.size).unwrap_or(i64::MAX);
+        let n = i64::try_from(size).unwrap_or(i64::MAX);
         let (begin, end) = if second { (Some(n), None) } else { (None, Some(n)) };
         let part = cx.cut(v, 1, begin, end, 1)?;
         state_out(cx, part)
@@ -272,9 +185,8 @@ pub(crate) fn bidirectional_lstm(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowere
 
 pub(crate) fn simple_recurrent(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
     cx.arity_in(1..=2)?;
-    let f = cx.fields();
-    let (input, size) = (f.size("inputVectorSize")?, f.size("outputVectorSize")?);
-    let gate = Gate::of(f.message_or_empty("activation")?)?;
+    let SimpleRecurrent { common, activation } = SimpleRecurrent::of(cx.call.attrs)?;
+    let Common { input, size, .. } = common;
     let x = sequence(cx, input)?;
     let mut args = vec![
         ("x", x),
@@ -282,13 +194,12 @@ pub(crate) fn simple_recurrent(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered 
         ("weight_ih", cx.weight("weightMatrix", &[size, input])?),
         ("weight_hh", cx.weight("recursionMatrix", &[size, size])?),
     ];
-    if f.flag("hasBiasVector")? {
+    if common.bias {
         args.push(("bias", cx.weight("biasVector", &[size])?));
     }
-    let direction = if f.flag("reverseInput")? { "reverse" } else { "forward" };
-    args.push(("direction", cx.text(direction)));
-    args.push(("output_sequence", cx.flag(f.flag("sequenceOutput")?)));
-    args.push(("activation", cx.text(gate.name(false))));
+    args.push(("direction", cx.text(direction(common.reverse))));
+    args.push(("output_sequence", cx.flag(common.sequence)));
+    args.push(("activation", cx.text(activation.name(false))));
     let out = cx.ops("rnn", &args)?;
     let [y, h] = results(&out)?;
     Ok(smallvec![sequence_out(cx, y)?, state_out(cx, h)?])
@@ -298,13 +209,11 @@ pub(crate) fn simple_recurrent(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered 
 /// activations it is written out step by step.
 pub(crate) fn gru(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
     cx.arity_in(1..=2)?;
-    let f = cx.fields();
-    let (input, size) = (f.size("inputVectorSize")?, f.size("outputVectorSize")?);
-    let [outer, inner] = Gate::all(f, "activations")?;
+    let gru = Gru::of(cx.call.attrs)?;
+    let Common { input, size, bias, reverse, sequence: every, .. } = gru.common;
     let x = sequence(cx, input)?;
-    let flat = |gate: Gate| matches!(gate, Gate::Sigmoid | Gate::Tanh | Gate::HardSigmoid);
-    if flat(outer) && flat(inner) {
-        return gru_op(cx, x, [input, size], [outer, inner]);
+    if gru.gate.is_bounded() && gru.output.is_bounded() {
+        return gru_op(cx, x, gru);
     }
     let steps = match cx.shape(x)?.first() {
         Some(Dim::Known(n @ 1..=MAX_STEPS)) => *n as i64,
@@ -315,7 +224,6 @@ pub(crate) fn gru(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
         }
     };
     let mut h = state(cx, 1, x, size)?;
-    let bias = f.flag("hasBiasVectors")?;
     let mut projected = Vec::with_capacity(3);
     let mut recursion = Vec::with_capacity(3);
     for gate in ["updateGate", "resetGate", "outputGate"] {
@@ -328,7 +236,6 @@ pub(crate) fn gru(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
         recursion.push(cx.weight(&format!("{gate}RecursionMatrix"), &[size, size])?);
     }
     let unit = cx.num(1.0)?;
-    let reverse = f.flag("reverseInput")?;
     let mut all = Vec::new();
     for i in 0..steps {
         let t = if reverse { steps - 1 - i } else { i };
@@ -340,15 +247,15 @@ pub(crate) fn gru(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
             let sum = cx.op2("add", at, back)?;
             act.apply(cx, sum)
         };
-        let (z, r) = (gate(cx, 0, h, outer)?, gate(cx, 1, h, outer)?);
+        let (z, r) = (gate(cx, 0, h, gru.gate)?, gate(cx, 1, h, gru.gate)?);
         let kept = cx.op2("mul", h, r)?;
-        let o = gate(cx, 2, kept, inner)?;
+        let o = gate(cx, 2, kept, gru.output)?;
         let rest = cx.op2("sub", unit, z)?;
         let (new, old) = (cx.op2("mul", rest, o)?, cx.op2("mul", z, h)?);
         h = cx.op2("add", new, old)?;
         all.push(h);
     }
-    let y = if f.flag("sequenceOutput")? {
+    let y = if every {
         let mut args: Vec<(&str, ValueId)> = all.iter().map(|&v| ("values", v)).collect();
         args.push(("axis", cx.int(0)?));
         cx.op("stack", &args)?
@@ -359,8 +266,8 @@ pub(crate) fn gru(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
 }
 
 /// MIL's op has the gates in the order reset, new, update.
-fn gru_op(cx: &mut Cx<'_, '_>, x: ValueId, [input, size]: [u64; 2], [outer, inner]: [Gate; 2]) -> Lowered {
-    let f = cx.fields();
+fn gru_op(cx: &mut Cx<'_, '_>, x: ValueId, gru: Gru) -> Lowered {
+    let Common { input, size, bias, reverse, sequence, .. } = gru.common;
     let of = |what: &str| -> Vec<String> {
         ["reset", "output", "update"].iter().map(|gate| format!("{gate}Gate{what}")).collect()
     };
@@ -370,17 +277,20 @@ fn gru_op(cx: &mut Cx<'_, '_>, x: ValueId, [input, size]: [u64; 2], [outer, inne
         ("weight_ih", cx.stacked(&of("WeightMatrix"), &[size, input], &[])?),
         ("weight_hh", cx.stacked(&of("RecursionMatrix"), &[size, size], &[])?),
     ];
-    if f.flag("hasBiasVectors")? {
+    if bias {
         args.push(("bias", cx.stacked(&of("BiasVector"), &[size], &[])?));
     }
-    let direction = if f.flag("reverseInput")? { "reverse" } else { "forward" };
-    args.push(("direction", cx.text(direction)));
-    args.push(("output_sequence", cx.flag(f.flag("sequenceOutput")?)));
-    args.push(("recurrent_activation", cx.text(outer.name(false))));
-    args.push(("activation", cx.text(inner.name(false))));
+    args.push(("direction", cx.text(direction(reverse))));
+    args.push(("output_sequence", cx.flag(sequence)));
+    args.push(("recurrent_activation", cx.text(gru.gate.name(false))));
+    args.push(("activation", cx.text(gru.output.name(false))));
     let out = cx.ops("gru", &args)?;
     let [y, h] = results(&out)?;
     Ok(smallvec![sequence_out(cx, y)?, state_out(cx, h)?])
+}
+
+fn direction(reverse: bool) -> &'static str {
+    if reverse { "reverse" } else { "forward" }
 }
 
 fn pick(v: &[ValueId], i: usize) -> One {

@@ -102,6 +102,49 @@ pub(super) fn negative(patch: &mut PatchBuilder<'_>, x: PatchValue, beta: f64) -
     layer(patch, "nn.activation", &[(INPUT, x)], vec![("linear".into(), Attr::Message(linear))])
 }
 
+/// `x` from `start` on before `end` along one of its last three axes, by a stride. The stride is written even where it
+/// is 1: Core ML refuses a slice without one.
+pub(super) fn slice(
+    patch: &mut PatchBuilder<'_>,
+    x: PatchValue,
+    axis: Axis,
+    [start, end, stride]: [i64; 3],
+) -> Result<PatchValue, Miss> {
+    let mut attrs = Attrs::new();
+    for (field, n) in [("startIndex", start), ("endIndex", end), ("stride", stride)] {
+        if n != 0 {
+            attrs.push((field.into(), Attr::Int(n)));
+        }
+    }
+    if axis != Axis::Channel {
+        attrs.push(("axis".into(), Attr::Enum(axis.of_slice().into())));
+    }
+    layer(patch, "nn.slice", &[(INPUT, x)], attrs)
+}
+
+/// One of the axes that a `slice` can cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Axis {
+    Channel,
+    Height,
+    Width,
+}
+
+impl Axis {
+    /// The axis that is the `n`-th from the end, from 1.
+    pub(super) fn from_end(n: usize) -> Option<Axis> {
+        [Axis::Width, Axis::Height, Axis::Channel].get(n.checked_sub(1)?).copied()
+    }
+
+    fn of_slice(self) -> &'static str {
+        match self {
+            Axis::Channel => "CHANNEL_AXIS",
+            Axis::Height => "HEIGHT_AXIS",
+            Axis::Width => "WIDTH_AXIS",
+        }
+    }
+}
+
 /// A layer with one output.
 pub(super) fn layer(
     patch: &mut PatchBuilder<'_>,

@@ -1,10 +1,10 @@
 //! N012: a `sliceStatic` of channels, height and width is a `slice` for each.
 
-use anewrite_ir::{Attr, Attrs, Dim};
+use anewrite_ir::{Attr, Dim};
 use anewrite_nn::INPUT;
 use anewrite_rewrite::{Match, Miss, PatchBuilder, Pattern, Rule, RuleInfo, declare_rule, ensure};
 
-use crate::rules::layers::layer;
+use crate::rules::layers::{self, Axis};
 use crate::rules::operands::{Operand, mapping_stays};
 
 declare_rule! {
@@ -24,7 +24,7 @@ declare_rule! {
     /// program(1.0)[arrayInputShapeMapping = EXACT_ARRAY_MAPPING] {
     ///   func main(tensor<fp32, [2, 6, 7, 9]> x) {
     ///     c = nn.slice(input = x)[startIndex = 1, endIndex = 5, stride = 2];
-    ///     z = nn.slice(input = c)[startIndex = 2, endIndex = 8, axis = WIDTH_AXIS];
+    ///     z = nn.slice(input = c)[startIndex = 2, endIndex = 8, stride = 1, axis = WIDTH_AXIS];
     ///   } -> (z);
     /// }
     /// ```
@@ -85,32 +85,14 @@ impl Rule for SliceStatic {
             }
             ensure!(stride > 0, "the stride of axis {i} is {stride}");
             ensure!(begin < end, "nothing is left of axis {i}");
-            let axis = match rank - i {
-                3 => "CHANNEL_AXIS",
-                2 => "HEIGHT_AXIS",
-                1 => "WIDTH_AXIS",
-                _ => {
-                    return Err(Miss::new(format!(
-                        "axis {i} of rank {rank} is cut, a slice takes the last three"
-                    )));
-                }
-            };
-            cuts.push((axis, begin, end, stride));
+            let beyond =
+                || Miss::new(format!("axis {i} of rank {rank} is cut, a slice takes the last three"));
+            cuts.push((Axis::from_end(rank - i).ok_or_else(beyond)?, [begin, end, stride]));
         }
         ensure!(!cuts.is_empty() && rank >= 3, "nothing is left out, or the rank is under 3");
         let mut y = patch.tap(x.value);
-        for (axis, begin, end, stride) in cuts {
-            let mut attrs = Attrs::new();
-            for (field, n, default) in [("startIndex", begin, 0), ("endIndex", end, 0), ("stride", stride, 1)]
-            {
-                if n != default {
-                    attrs.push((field.into(), Attr::Int(n)));
-                }
-            }
-            if axis != "CHANNEL_AXIS" {
-                attrs.push(("axis".into(), Attr::Enum(axis.into())));
-            }
-            y = layer(patch, "nn.slice", &[(INPUT, y)], attrs)?;
+        for (axis, cut) in cuts {
+            y = layers::slice(patch, y, axis, cut)?;
         }
         patch.replace(m.result(op)?, y)
     }
@@ -142,6 +124,12 @@ mod tests {
             got.contains("nn.slice(input = x, startIndex: Int(2), endIndex: Int(6), stride: Int(3))"),
             "{got}"
         );
+    }
+
+    #[test]
+    fn a_stride_of_1_is_written() {
+        let got = bench(RULE).fires(&slice("[6, 7, 9]", "beginIds = [0, 0, 0], endIds = [6, 3, 9]"));
+        assert!(got.contains("nn.slice(input = x, endIndex: Int(3), stride: Int(1), axis:"), "{got}");
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! N017: a `gather` at constant indices is slices, joined.
 
-use anewrite_ir::{Attr, Attrs, ValueId};
+use anewrite_ir::{Attrs, ValueId};
 use anewrite_nn::INPUT;
 use anewrite_rewrite::{Match, Miss, PatchBuilder, Pattern, Rule, RuleInfo, declare_rule, ensure};
 
-use crate::rules::layers::layer;
+use crate::rules::layers::{Axis, layer, slice};
 use crate::rules::operands::{Operand, axis_from_end, loaded, mapping_stays};
 
 declare_rule! {
@@ -24,7 +24,7 @@ declare_rule! {
     /// program(1.0)[arrayInputShapeMapping = EXACT_ARRAY_MAPPING] {
     ///   func main(tensor<fp32, [2, 9, 4, 5]> x) {
     ///     a = nn.slice(input = x)[startIndex = 1, endIndex = 6, stride = 2];
-    ///     b = nn.slice(input = x)[endIndex = 1];
+    ///     b = nn.slice(input = x)[endIndex = 1, stride = 1];
     ///     z = nn.concat(input = (a, b));
     ///   } -> (z);
     /// }
@@ -69,16 +69,9 @@ impl Rule for Gather {
         ensure!((1..=65_536).contains(&indices.count()), "{} indices", indices.count());
         let rank = x.shape.len();
         let back = axis_from_end(m, op, rank)?;
-        let axis = match back {
-            3 => "CHANNEL_AXIS",
-            2 => "HEIGHT_AXIS",
-            1 => "WIDTH_AXIS",
-            n => {
-                return Err(Miss::new(format!(
-                    "the axis is the {n}. from the end, a slice takes the last three"
-                )));
-            }
-        };
+        let beyond =
+            || Miss::new(format!("the axis is the {back}. from the end, a slice takes the last three"));
+        let axis = usize::try_from(back).ok().and_then(Axis::from_end).ok_or_else(beyond)?;
         ensure!(rank >= 3, "the operand has rank {rank}, a slice needs 3");
         let extent = x.shape[rank - back as usize].known().and_then(|n| i64::try_from(n).ok());
         let n = extent.ok_or(Miss::new("the extent of the axis is not known"))?;
@@ -94,17 +87,8 @@ impl Rule for Gather {
         let x = patch.tap(x.value);
         let mut pieces = Vec::with_capacity(runs.len());
         for (start, step, count) in runs {
-            let mut attrs = Attrs::new();
             let end = start + step * (count - 1) + 1;
-            for (field, n, default) in [("startIndex", start, 0), ("endIndex", end, 0), ("stride", step, 1)] {
-                if n != default {
-                    attrs.push((field.into(), Attr::Int(n)));
-                }
-            }
-            if axis != "CHANNEL_AXIS" {
-                attrs.push(("axis".into(), Attr::Enum(axis.into())));
-            }
-            pieces.push((INPUT, layer(patch, "nn.slice", &[(INPUT, x)], attrs)?));
+            pieces.push((INPUT, slice(patch, x, axis, [start, end, step])?));
         }
         let joined = match pieces.as_slice() {
             [(_, one)] => *one,
