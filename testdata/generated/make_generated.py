@@ -10,73 +10,21 @@ Each network also has layers that its rule must leave as they are. Needs coremlt
 
 import argparse
 import json
-import logging
 import pathlib
 import shutil
-import warnings
 
-warnings.filterwarnings("ignore")
-logging.disable(logging.WARNING)
-
-import coremltools as ct  # noqa: E402
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
-import torch.nn.functional as F  # noqa: E402
-from coremltools.converters.mil import Builder as mb  # noqa: E402
-from coremltools.models import datatypes  # noqa: E402
-from coremltools.models.neural_network import NeuralNetworkBuilder  # noqa: E402
+from network import CASES, Network, case, draw
+import nn_movement  # noqa: F401
+import coremltools as ct
+import numpy as np
+import torch
+import torch.nn.functional as F
+from coremltools.converters.mil import Builder as mb
 
 FOLDER = pathlib.Path(__file__).parent
-CASES = {}
-
-
-def case(build):
-    CASES[build.__name__] = build
-    return build
-
-
-def draw(seed, *shape):
-    """Multiples of 1/64 in [-2, 2), which 16-bit floats hold exactly."""
-    return np.random.default_rng(seed).integers(-128, 128, shape).astype(np.float32) / 64
 
 
 # ---------------------------------------------------------------- NeuralNetworks
-
-class Network:
-    """A builder with short names for the layers that the cases use; layers are named as their outputs."""
-
-    def __init__(self, outputs, images=None, **inputs):
-        features = [(k, datatypes.Array(*v.shape)) for k, v in inputs.items()]
-        if images:
-            features = [(k, datatypes.Array(3, *v.shape[1:3])) for k, v in images.items()]
-        self.b = NeuralNetworkBuilder(features, [(o, None) for o in outputs], disable_rank5_shape_mapping=not images)
-        self.spec = self.b.spec
-        for f in self.spec.description.input:
-            if images:
-                height, width = images[f.name].shape[1:3]
-                f.type.imageType.height, f.type.imageType.width = height, width
-                f.type.imageType.colorSpace = f.type.imageType.RGB
-        if images:
-            self.spec.specificationVersion = 4
-
-    def constant(self, name, value):
-        self.b.add_load_constant_nd(name, name, value, value.shape)
-
-    def pair(self, kind, name, x, y):
-        getattr(self.b, f"add_{kind}_broadcastable")(name, [x, y], name)
-
-    def variants(self):
-        made = {"nn": ct.models.MLModel(self.spec, skip_model_load=True)}
-        half = type(self.spec)()
-        half.CopyFrom(self.spec)
-        for layer in half.neuralNetwork.layers:
-            if layer.WhichOneof("layer") == "loadConstantND":
-                data = layer.loadConstantND.data
-                data.float16Value = np.array(data.floatValue, dtype=np.float16).tobytes()
-                data.ClearField("floatValue")
-                made["nn-fp16w"] = ct.models.MLModel(half, skip_model_load=True)
-        return made
-
 
 @case
 def n001_add():
@@ -150,15 +98,16 @@ def n004_concat():
 
 @case
 def n005_split():
-    """splitND: of channels into a number of parts and into equal sizes; unequal ones and columns stay."""
+    """splitND: of channels into a number of parts, equal sizes and others, and of columns; of the batch stays."""
     x = draw(41, 2, 6, 4, 5)
-    outputs = ["third", "first", "half", "small", "large", "left", "right"]
+    outputs = ["third", "first", "half", "small", "large", "left", "right", "front", "back"]
     n = Network(outputs, x=x)
     n.b.add_split_nd("thirds", "x", ["first", "second", "third"], axis=1, num_splits=3)
     n.b.add_split_nd("halves", "x", ["unused", "half"], axis=-3, split_sizes=[3, 3])
     n.b.add_split_nd("unequal", "x", ["small", "large"], axis=1, split_sizes=[2, 4])
     n.b.add_split_nd("columns", "x", ["left", "right"], axis=3, split_sizes=[1, 4])
-    truth = [x[:, 4:], x[:, :2], x[:, 3:], x[:, :2], x[:, 2:], x[..., :1], x[..., 1:]]
+    n.b.add_split_nd("batch", "x", ["front", "back"], axis=0, num_splits=2)
+    truth = [x[:, 4:], x[:, :2], x[:, 3:], x[:, :2], x[:, 2:], x[..., :1], x[..., 1:], x[:1], x[1:]]
     return n, {"x": x}, dict(zip(outputs, truth))
 
 

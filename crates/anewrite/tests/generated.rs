@@ -10,7 +10,7 @@ const CASES: &[(&str, &str, usize)] = &[
     ("n002_multiply", "N002", 4),
     ("n003_subtract", "N003", 6),
     ("n004_concat", "N004", 3),
-    ("n005_split", "N005", 2),
+    ("n005_split", "N005", 4),
     ("n006_load_constant", "N006", 1),
     ("nn_image", "N001", 1),
     ("nn_image", "N002", 1),

@@ -53,6 +53,15 @@ const FIRES: &[(&str, &str, For)] = &[
     ("N015", "generated/n015_upsample/nn.mlmodel", All),
     ("N016", "generated/n016_transpose/nn.mlmodel", Forced),
     ("N017", "generated/n017_gather/nn.mlmodel", All),
+    ("N030", "generated/n030_max_pool/nn.mlmodel", All),
+    ("N031", "generated/n031_pool_stride/nn.mlmodel", All),
+    ("N032", "generated/n032_dilated/nn.mlmodel", All),
+    ("N033", "generated/n033_upsample/nn.mlmodel", All),
+    ("N034", "generated/n034_tile/nn.mlmodel", Forced),
+    ("N035", "generated/n035_broadcast/nn.mlmodel", All),
+    ("N037", "generated/n037_reshape/nn.mlmodel", All),
+    ("N038", "generated/n038_slices/nn.mlmodel", All),
+    ("N044", "generated/n044_average_pool/nn.mlmodel", All),
 ];
 
 fn testdata(path: &str) -> PathBuf {

@@ -149,10 +149,13 @@ impl Apply<'_> {
         self.made.insert(outer);
     }
 
-    /// The own name of the op that goes because of this result: it passes on, like the result's.
+    /// The own name of the op that goes because of this result: it passes on, like the result's. Of several results the
+    /// first one passes it on, so that no two ops have it.
     fn heir_of(&self, inner: ValueId) -> Option<Str> {
-        let op = self.p.op(self.p.def_op(*self.replaces.get(&inner)?)?);
-        op.name.clone().filter(|_| op.results.iter().all(|r| self.goes.contains(r)))
+        let old = *self.replaces.get(&inner)?;
+        let op = self.p.op(self.p.def_op(old)?);
+        let is_heir = op.results.first() == Some(&old) && op.results.iter().all(|r| self.goes.contains(r));
+        op.name.clone().filter(|_| is_heir)
     }
 
     fn base_name(&self, anchor: OpId) -> Str {

@@ -5,10 +5,16 @@ use anewrite_rewrite::Rule;
 use anewrite_testkit::Bench;
 
 static NN: Nn = Nn { mapping: Mapping::Exact };
+static NN_OF_5: Nn = Nn { mapping: Mapping::Rank5 };
 
-/// A bench for networks in which each tensor has its own rank, as it has wherever these rules find something.
+/// A bench for networks in which each tensor has its own rank, as it has wherever these rules find something newer.
 pub(super) fn bench(rule: &dyn Rule) -> Bench<'_> {
     Bench { rule, dialect: &NN, limits: &[] }
+}
+
+/// A bench for networks of the first mapping, for rules about layers of the first specification.
+pub(super) fn bench_of_5<'a>(rule: &'a dyn Rule, limits: &'a [(&'a str, u64)]) -> Bench<'a> {
+    Bench { rule, dialect: &NN_OF_5, limits }
 }
 
 /// A network of arrays.

@@ -3,7 +3,7 @@
 use anewrite_ir::{Attr, Attrs, Dim, Shape};
 use anewrite_nn::INPUT;
 use anewrite_rewrite::{Match, Miss, PatchBuilder, PatchValue, ensure};
-use anewrite_tensor::Tensor;
+use anewrite_tensor::{DType, Tensor};
 
 use crate::rules::operands::{Held, Operand, Show, padded};
 
@@ -143,6 +143,16 @@ impl Axis {
             Axis::Width => "WIDTH_AXIS",
         }
     }
+}
+
+/// `x * alpha`, where `x` has rank 3 or more unless 32 bits hold `alpha`.
+pub(super) fn scaled(patch: &mut PatchBuilder<'_>, x: PatchValue, alpha: f64) -> Result<PatchValue, Miss> {
+    if f64::from(alpha as f32) == alpha {
+        return layer(patch, "nn.multiply", &[(INPUT, x)], vec![("alpha".into(), Attr::Float(alpha))]);
+    }
+    let weights = patch.rounded(DType::F32, &[1], &[alpha])?;
+    let attrs: Attrs = vec![("shapeScale".into(), Attr::List(vec![Attr::Int(1)]))];
+    layer(patch, "nn.scale", &[(INPUT, x), ("scale", weights)], attrs)
 }
 
 /// A layer with one output.

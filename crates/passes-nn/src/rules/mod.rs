@@ -19,7 +19,17 @@ mod n014_batched_matmul;
 mod n015_upsample;
 mod n016_transpose;
 mod n017_gather;
+mod n030_max_pool;
+mod n031_pool_stride;
+mod n032_dilated_convolution;
+mod n033_bilinear_upsample;
+mod n034_tile;
+mod n035_broadcast_operand;
+mod n037_reshape;
+mod n038_slice_constant;
+mod n044_average_pool;
 mod operands;
+mod window;
 
 #[cfg(test)]
 mod bench;
@@ -43,5 +53,14 @@ pub fn rules() -> &'static [&'static dyn Rule] {
         &n015_upsample::Upsample,
         &n016_transpose::Transpose,
         &n017_gather::Gather,
+        &n030_max_pool::MaxPool,
+        &n031_pool_stride::PoolStride,
+        &n032_dilated_convolution::DilatedConvolution,
+        &n033_bilinear_upsample::BilinearUpsample,
+        &n034_tile::Tile,
+        &n035_broadcast_operand::BroadcastOperand,
+        &n037_reshape::Reshape,
+        &n038_slice_constant::SliceConstant,
+        &n044_average_pool::AveragePool,
     ]
 }

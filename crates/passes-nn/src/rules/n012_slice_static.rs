@@ -1,8 +1,10 @@
 //! N012: a `sliceStatic` of channels, height and width is a `slice` for each.
 
-use anewrite_ir::{Attr, Dim};
+use anewrite_ir::{Attr, Dim, OpId};
 use anewrite_nn::INPUT;
-use anewrite_rewrite::{Match, Miss, PatchBuilder, Pattern, Rule, RuleInfo, declare_rule, ensure};
+use anewrite_rewrite::{
+    Match, Miss, PatchBuilder, PatchValue, Pattern, Rule, RuleInfo, declare_rule, ensure,
+};
 
 use crate::rules::layers::{self, Axis};
 use crate::rules::operands::{Operand, mapping_stays};
@@ -54,31 +56,61 @@ impl Rule for SliceStatic {
         let op = m.root();
         mapping_stays(m, op)?;
         let x = Operand::of(m, m.arg(op, INPUT)?)?;
+        let y = Bounds::of_fields(m, op).cut(patch, &x)?;
+        patch.replace(m.result(op)?, y)
+    }
+}
+
+/// The bounds of a box, one an axis; those left out are open.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Bounds {
+    pub(super) begins: Vec<i64>,
+    pub(super) ends: Vec<i64>,
+    pub(super) strides: Vec<i64>,
+    pub(super) open_begins: Vec<bool>,
+    pub(super) open_ends: Vec<bool>,
+    /// Axes that go.
+    pub(super) gone: Vec<bool>,
+}
+
+impl Bounds {
+    /// What the fields of a layer say.
+    pub(super) fn of_fields(m: &Match<'_>, op: OpId) -> Bounds {
         let ints = |name: &str| m.attr(op, name).and_then(Attr::as_ints).unwrap_or_default();
         let flags = |name: &str| match m.attr(op, name) {
             Some(Attr::List(items)) => items.iter().map(|a| a.as_bool() == Some(true)).collect(),
             _ => Vec::new(),
         };
-        let (begins, ends, strides) = (ints("beginIds"), ints("endIds"), ints("strides"));
-        let (open_begins, open_ends): (Vec<bool>, Vec<bool>) = (flags("beginMasks"), flags("endMasks"));
-        ensure!(!flags("squeezeMasks").contains(&true), "an axis goes, which a slice keeps");
+        Bounds {
+            begins: ints("beginIds"),
+            ends: ints("endIds"),
+            strides: ints("strides"),
+            open_begins: flags("beginMasks"),
+            open_ends: flags("endMasks"),
+            gone: flags("squeezeMasks"),
+        }
+    }
+
+    /// The box cut out of `x`, by a `slice` for each axis of which something is left out.
+    pub(super) fn cut(&self, patch: &mut PatchBuilder<'_>, x: &Operand<'_>) -> Result<PatchValue, Miss> {
+        ensure!(!self.gone.contains(&true), "an axis goes, which a slice keeps");
         let rank = x.shape.len();
         let mut cuts = Vec::new();
         for (i, d) in x.shape.iter().enumerate() {
             let is_open = |masks: &[bool]| masks.get(i).copied().unwrap_or(false);
             let (begin, end) = (
-                (!is_open(&open_begins)).then(|| begins.get(i).copied()).flatten(),
-                (!is_open(&open_ends)).then(|| ends.get(i).copied()).flatten(),
+                (!is_open(&self.open_begins)).then(|| self.begins.get(i).copied()).flatten(),
+                (!is_open(&self.open_ends)).then(|| self.ends.get(i).copied()).flatten(),
             );
-            let stride = strides.get(i).copied().unwrap_or(1);
+            let stride = self.strides.get(i).copied().unwrap_or(1);
             if begin.unwrap_or(0) == 0 && end.is_none() && stride == 1 {
                 continue;
             }
             let Dim::Known(n) = *d else {
                 return Err(Miss::new(format!("the extent of axis {i} is not known")));
             };
-            let n = n as i64;
-            let from_front = |at: i64| (if at < 0 { at + n } else { at }).clamp(0, n);
+            let n = i64::try_from(n).unwrap_or(i64::MAX);
+            let from_front = |at: i64| (if at < 0 { at.saturating_add(n) } else { at }).clamp(0, n);
             let (begin, end) = (from_front(begin.unwrap_or(0)), from_front(end.unwrap_or(n)));
             if (begin, end, stride) == (0, n, 1) {
                 continue;
@@ -94,7 +126,7 @@ impl Rule for SliceStatic {
         for (axis, cut) in cuts {
             y = layers::slice(patch, y, axis, cut)?;
         }
-        patch.replace(m.result(op)?, y)
+        Ok(y)
     }
 }
 

@@ -1,11 +1,12 @@
 //! N013: a `constantPad` of height and width is a `padding`.
 
-use anewrite_ir::{Attr, Attrs, Str};
+use anewrite_ir::{Attr, Attrs};
 use anewrite_nn::INPUT;
 use anewrite_rewrite::{Match, Miss, PatchBuilder, Pattern, Rule, RuleInfo, declare_rule, ensure};
 
 use crate::rules::layers::layer;
 use crate::rules::operands::{Operand, mapping_stays};
+use crate::rules::window::border;
 
 declare_rule! {
     /// ## What it does
@@ -65,19 +66,13 @@ impl Rule for ConstantPad {
         };
         ensure!(lead.iter().all(|&n| n == 0), "axes before the last two are padded: {amounts:?}");
         ensure!([top, bottom, left, right] != [0; 4], "nothing is added");
-        let edges = |start: i64, end: i64| {
-            let fields = [("startEdgeSize", start), ("endEdgeSize", end)];
-            let set = fields.into_iter().filter(|(_, n)| *n != 0);
-            Attr::Message(set.map(|(name, n)| (Str::from(name), Attr::Int(n))).collect())
-        };
-        let border = Attr::List(vec![edges(top, bottom), edges(left, right)]);
         let value: Attrs = match m.attr(op, "value").and_then(Attr::as_float) {
             Some(x) if x != 0.0 => vec![("value".into(), Attr::Float(x))],
             _ => Attrs::new(),
         };
         let attrs: Attrs = vec![
             ("constant".into(), Attr::Message(value)),
-            ("paddingAmounts".into(), Attr::Message(vec![("borderAmounts".into(), border)])),
+            ("paddingAmounts".into(), border([[top, bottom], [left, right]])),
         ];
         let x = patch.tap(x.value);
         let y = layer(patch, "nn.padding", &[(INPUT, x)], attrs)?;

@@ -64,6 +64,18 @@ pub(super) fn loaded<'a>(m: &Match<'a>, value: ValueId) -> Option<&'a Tensor> {
     (!data.sealed && matches!(data.tensor.dtype(), DType::F32 | DType::F16)).then_some(&data.tensor)
 }
 
+/// Most whole numbers that a rule reads of a loaded constant.
+const MOST_WHOLE: u64 = 1 << 16;
+
+/// The whole numbers that a layer loads; `what` says what they are.
+pub(super) fn whole(m: &Match<'_>, value: ValueId, what: &str) -> Result<Vec<i64>, Miss> {
+    let t = loaded(m, value).ok_or_else(|| Miss::new(format!("{what} are computed")))?;
+    ensure!(t.count() <= MOST_WHOLE, "{what} are {} numbers", t.count());
+    let whole = |x: f64| (x.fract() == 0.0 && x.abs() < 1e9).then_some(x as i64);
+    let all: Option<Vec<i64>> = t.to_f64s()?.into_iter().map(whole).collect();
+    all.ok_or_else(|| Miss::new(format!("{what} are no whole numbers")))
+}
+
 /// How a constant fits a layer that holds it in a field of its own.
 pub(super) enum Held {
     /// One number for all elements.
