@@ -309,3 +309,113 @@ def n038_slices():
         "moving": x[:, :, 2:6],
     }
     return n, {"x": x, "at": at}, truth
+
+
+@case
+def n036_embedding():
+    """embeddingND of rank 5: single indices, and a plane of them with one batch; of rank 2, and with a batch, stay."""
+    table, bias = draw(361, 3, 5), draw(362, 3)
+    rng = np.random.default_rng(363)
+    at = {"x": (7, 2, 1, 1, 1), "y": (2, 1, 3, 4, 1), "u": (6, 1), "v": (2, 2, 3, 1, 1)}
+    at = {k: rng.integers(0, 5, shape).astype(np.float32) for k, shape in at.items()}
+    n = Network(["single", "plane", "flat", "batch"], **at)
+    truth = {}
+    for name, (source, value) in zip(["single", "plane", "flat", "batch"], at.items()):
+        shift = bias if name == "single" else None
+        n.b.add_embedding_nd(name, source, name, 5, 3, table, shift)
+        truth[name] = table.T[value[..., 0].astype(int)] + (0 if shift is None else shift)
+    return n, at, truth
+
+
+@case
+def n039_cumsum():
+    """cumSum of channels, height and width, from either end, without the last element; of the batch, and of channels
+    without the last, stay."""
+    x = draw(391, 2, 5, 6, 11)
+    kinds = {"channels": (1, False, False), "back": (-3, False, True), "rows": (2, True, False), "columns": (3, True, True),
+             "plain": (-1, False, False), "batch": (0, False, False), "before": (1, True, False)}
+    n = Network(list(kinds), x=x)
+    truth = {}
+    for name, (axis, exclusive, reverse) in kinds.items():
+        n.b.add_cumsum(name, ["x"], name, axis=axis, exclusive=exclusive, reverse=reverse)
+        y = np.flip(x, axis) if reverse else x
+        sums = y.cumsum(axis)
+        sums = sums - y if exclusive else sums
+        truth[name] = np.flip(sums, axis) if reverse else sums
+    return n, {"x": x}, truth
+
+
+@case
+def n040_reverse():
+    """reverse of channels, with a batch of one too; of the width, and of more channels than 16, stay."""
+    x, y = draw(401, 1, 5, 4, 3), draw(402, 20, 2, 3)
+    n = Network(["channels", "both", "width", "many"], x=x, y=y)
+    n.b.add_reverse("channels", "x", "channels", [False, True, False, False])
+    n.b.add_reverse("both", "x", "both", [True, True, False, False])
+    n.b.add_reverse("width", "x", "width", [False, False, False, True])
+    n.b.add_reverse("many", "y", "many", [True, False, False])
+    truth = {"channels": x[:, ::-1], "both": x[:, ::-1], "width": x[..., ::-1], "many": y[::-1]}
+    return n, {"x": x, "y": y}, truth
+
+
+@case
+def n041_arg_max():
+    """argMax and argMin of channels, height and width, with ties; where the axis goes, and of the batch, they stay."""
+    x = np.round(draw(411, 2, 7, 6, 9))
+    kinds = {"channels": ("argmax", 1), "rows": ("argmax", -2), "columns": ("argmin", 3), "least": ("argmin", 1)}
+    n = Network([*kinds, "gone", "batch"], x=x)
+    truth = {}
+    for name, (kind, axis) in kinds.items():
+        getattr(n.b, f"add_{kind}")(name, "x", name, axis=axis, keepdims=True)
+        truth[name] = np.expand_dims(getattr(x, kind)(axis), axis)
+    n.b.add_argmax("gone", "x", "gone", axis=1, keepdims=False)
+    n.b.add_argmin("batch", "x", "batch", axis=0, keepdims=True)
+    return n, {"x": x}, {**truth, "gone": x.argmax(1), "batch": x.argmin(0, keepdims=True)}
+
+
+@case
+def n042_known():
+    """Fills, ranges and shapes that are known before the model runs; a fill and a range that an input decides stay."""
+    x, end = draw(421, 2, 3, 4), np.float32([5])
+    n = Network(["sum", "shape", "five", "moving"], x=x, end=end)
+    n.b.add_fill_like("like", "x", "like", value=0.75)
+    n.pair("add", "a", "x", "like")
+    n.b.add_range_static("ramp", "ramp", start=-1, end=3, step=1)
+    n.pair("multiply", "b", "a", "ramp")
+    n.constant("extents", np.float32([3, 4]))
+    n.b.add_fill_dynamic("filled", "extents", "filled", value=-0.5)
+    n.pair("add", "c", "b", "filled")
+    n.constant("last", np.float32([-3]))
+    n.constant("first", np.float32([1]))
+    n.b.add_range_dynamic("down", ["last", "first"], "down", start=0, step=-1)
+    n.pair("subtract", "sum", "c", "down")
+    n.b.add_get_shape("shape", "x", "shape")
+    n.b.add_fill_static("whole", "whole", [1, 1, 2, 1, 3], value=2.5)
+    n.pair("max", "five", "whole", "whole")
+    n.b.add_range_dynamic("moving", ["end"], "moving", start=0, step=1)
+    truth = {
+        "sum": (x + 0.75) * np.arange(-1, 3) - 0.5 - np.arange(1, -3, -1),
+        "shape": np.float32(x.shape),
+        "five": np.full((1, 1, 2, 1, 3), 2.5),
+        "moving": np.arange(5.0),
+    }
+    return n, {"x": x, "end": end}, truth
+
+
+@case
+def n043_axes():
+    """softmaxND along Seq, height and width, and concatND along height and width, of rank 5; of the batch, and of rank 4,
+    they stay."""
+    x, y, u = draw(431, 2, 3, 4, 5, 7), draw(432, 2, 3, 4, 2, 7), draw(433, 3, 4, 5)
+    n = Network(["seq", "rows", "columns", "joined", "side", "batch", "three"], x=x, y=y, u=u)
+    axes = {"seq": 0, "rows": 3, "columns": -1, "batch": 1}
+    for name, axis in axes.items():
+        n.b.add_softmax_nd(name, "x", name, axis=axis)
+    n.b.add_concat_nd("joined", ["y", "x", "y"], "joined", axis=3)
+    n.b.add_concat_nd("side", ["x", "rows"], "side", axis=-1)
+    n.b.add_softmax_nd("three", "u", "three", axis=-1)
+    truth = {name: torch.softmax(torch.from_numpy(x).double(), axis).numpy() for name, axis in axes.items()}
+    truth["joined"] = np.concatenate([y, x, y], 3)
+    truth["side"] = np.concatenate([x, truth["rows"]], 4)
+    truth["three"] = torch.softmax(torch.from_numpy(u).double(), -1).numpy()
+    return n, {"x": x, "y": y, "u": u}, truth

@@ -59,8 +59,14 @@ const FIRES: &[(&str, &str, For)] = &[
     ("N033", "generated/n033_upsample/nn.mlmodel", All),
     ("N034", "generated/n034_tile/nn.mlmodel", Forced),
     ("N035", "generated/n035_broadcast/nn.mlmodel", All),
+    ("N036", "generated/n036_embedding/nn.mlmodel", Forced),
     ("N037", "generated/n037_reshape/nn.mlmodel", All),
     ("N038", "generated/n038_slices/nn.mlmodel", All),
+    ("N039", "generated/n039_cumsum/nn.mlmodel", Forced),
+    ("N040", "generated/n040_reverse/nn.mlmodel", Forced),
+    ("N041", "generated/n041_arg_max/nn.mlmodel", Forced),
+    ("N042", "generated/n042_known/nn.mlmodel", All),
+    ("N043", "generated/n043_axes/nn.mlmodel", All),
     ("N044", "generated/n044_average_pool/nn.mlmodel", All),
 ];
 

@@ -25,8 +25,14 @@ mod n032_dilated_convolution;
 mod n033_bilinear_upsample;
 mod n034_tile;
 mod n035_broadcast_operand;
+mod n036_embedding_nd;
 mod n037_reshape;
 mod n038_slice_constant;
+mod n039_cumulative_sum;
+mod n040_reverse;
+mod n041_arg_max;
+mod n042_known_values;
+mod n043_axes_of_five;
 mod n044_average_pool;
 mod operands;
 mod window;
@@ -59,8 +65,14 @@ pub fn rules() -> &'static [&'static dyn Rule] {
         &n033_bilinear_upsample::BilinearUpsample,
         &n034_tile::Tile,
         &n035_broadcast_operand::BroadcastOperand,
+        &n036_embedding_nd::EmbeddingNd,
         &n037_reshape::Reshape,
         &n038_slice_constant::SliceConstant,
+        &n039_cumulative_sum::CumulativeSum,
+        &n040_reverse::Reverse,
+        &n041_arg_max::ArgMax,
+        &n042_known_values::KnownValues,
+        &n043_axes_of_five::AxesOfFive,
         &n044_average_pool::AveragePool,
     ]
 }
