@@ -15,6 +15,7 @@ import shutil
 
 from network import CASES, Network, case, draw
 import nn_movement  # noqa: F401
+import nn_recurrent  # noqa: F401
 import coremltools as ct
 import numpy as np
 import torch

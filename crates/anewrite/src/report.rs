@@ -92,6 +92,9 @@ pub struct FiringReport {
     pub removed: Vec<String>,
     /// Ops that came, as `kind name`.
     pub added: Vec<String>,
+    /// What the rule has people know about it, as what it costs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 impl FiringReport {
@@ -107,6 +110,7 @@ impl FiringReport {
             at: f.at.to_string(),
             removed: list(&f.removed),
             added: list(&f.added),
+            notes: f.notes.clone(),
         }
     }
 }

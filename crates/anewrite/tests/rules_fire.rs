@@ -68,6 +68,10 @@ const FIRES: &[(&str, &str, For)] = &[
     ("N042", "generated/n042_known/nn.mlmodel", All),
     ("N043", "generated/n043_axes/nn.mlmodel", All),
     ("N044", "generated/n044_average_pool/nn.mlmodel", All),
+    ("N045", "generated/n045_simple_recurrent/nn.mlmodel", Forced),
+    ("N046", "generated/n046_unidirectional_lstm/nn.mlmodel", Forced),
+    ("N047", "generated/n047_gru/nn.mlmodel", Forced),
+    ("N048", "generated/n048_bidirectional_lstm/nn.mlmodel", Forced),
 ];
 
 fn testdata(path: &str) -> PathBuf {

@@ -64,6 +64,8 @@ pub struct Patch {
     pub witnesses: Vec<Witness>,
     /// New constants that hold rounded numbers, with the numbers as `fp64`, for verification; dropped after it.
     pub unrounded: Vec<(PatchValue, Tensor)>,
+    /// What the rule has people know about this replacement, as what it costs; of no effect.
+    pub notes: Vec<String>,
     /// The ops that the rule looked at.
     pub matched: SmallVec<[OpId; 3]>,
     /// The op that new ones are put before, where they have no place of their own.
@@ -86,6 +88,7 @@ impl Patch {
             removed: Vec::new(),
             witnesses: Vec::new(),
             unrounded: Vec::new(),
+            notes: Vec::new(),
             matched: SmallVec::new(),
             anchor: None,
             places: FxHashMap::default(),
@@ -279,6 +282,16 @@ impl<'a> PatchBuilder<'a> {
     /// Takes out an op that has no users.
     pub fn remove(&mut self, op: OpId) {
         self.patch.removed.push(op);
+    }
+
+    /// Ops of the patch so far.
+    pub fn op_count(&self) -> usize {
+        self.patch.body.op_count()
+    }
+
+    /// Has people know this about the replacement: it is shown with the firing.
+    pub fn note(&mut self, text: impl Into<String>) {
+        self.patch.notes.push(text.into());
     }
 
     /// Adds a pair of values for verification.

@@ -39,6 +39,8 @@ pub struct Firing {
     pub removed: Vec<(Str, Str)>,
     /// Ops that came and stayed: kind and name.
     pub added: Vec<(Str, Str)>,
+    /// What the rule has people know about it.
+    pub notes: Vec<String>,
 }
 
 pub(crate) fn firings(p: &Program, records: &[Record]) -> Vec<Firing> {
@@ -55,6 +57,7 @@ pub(crate) fn firings(p: &Program, records: &[Record]) -> Vec<Firing> {
             Some(f) => {
                 f.removed.extend(removed);
                 f.added.extend(added);
+                f.notes.extend(r.patch.notes.iter().cloned());
             }
             None => out.push(Firing {
                 number: r.group,
@@ -63,6 +66,7 @@ pub(crate) fn firings(p: &Program, records: &[Record]) -> Vec<Firing> {
                 at: r.name.clone(),
                 removed: removed.collect(),
                 added: added.collect(),
+                notes: r.patch.notes.clone(),
             }),
         }
     }

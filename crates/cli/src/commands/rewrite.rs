@@ -95,6 +95,9 @@ fn text(out: &mut dyn Write, args: &Rewrite, rewritten: &Rewritten<'_>) -> Resul
     summary(out, args, report)
 }
 
+/// Firings of one rule whose notes are shown; JSON has all.
+const NOTES: usize = 8;
+
 /// What fired: many firings of one rule are one line.
 fn firings(out: &mut dyn Write, part: &PartReport) -> Result<(), Failure> {
     let codes: BTreeSet<(&str, &str)> = part.firings.iter().map(|f| (f.code.as_str(), f.name)).collect();
@@ -110,6 +113,11 @@ fn firings(out: &mut dyn Write, part: &PartReport) -> Result<(), Failure> {
             of_code.len(),
             places.join(", ")
         )?;
+        for f in of_code.iter().filter(|f| !f.notes.is_empty()).take(NOTES) {
+            for note in &f.notes {
+                writeln!(out, "  {}: {note}", f.at)?;
+            }
+        }
     }
     Ok(())
 }

@@ -15,6 +15,9 @@ use crate::value::Value;
 
 pub(crate) const TABLE: Table = &[("gru", real!(gru)), ("lstm", real!(lstm)), ("rnn", real!(rnn))];
 
+/// The slope of `hard_sigmoid`: 0.2 as models hold it, in 32 bits.
+const SLOPE: f64 = 0.2_f32 as f64;
+
 /// The activations; those with numbers have 0.2 and 0.5 (`hard_sigmoid`), 1 and 1 (`scaled_tanh`), 1 and 0 (`linear`).
 #[derive(Clone, Copy)]
 enum Activation {
@@ -44,7 +47,7 @@ impl Activation {
             Activation::Sigmoid => T::one() / (T::one() + (-x).exp()),
             // NaN stays NaN
             Activation::HardSigmoid => {
-                let y = T::of(0.2) * x + T::of(0.5);
+                let y = T::of(SLOPE) * x + T::of(0.5);
                 if y < T::zero() {
                     T::zero()
                 } else if y > T::one() {

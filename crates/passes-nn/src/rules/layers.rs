@@ -95,7 +95,17 @@ impl Elementwise {
 
 /// `x * -1 + beta`.
 pub(super) fn negative(patch: &mut PatchBuilder<'_>, x: PatchValue, beta: f64) -> Result<PatchValue, Miss> {
-    let mut linear: Attrs = vec![("alpha".into(), Attr::Float(-1.0))];
+    linear(patch, x, -1.0, beta)
+}
+
+/// `alpha * x + beta`.
+pub(super) fn linear(
+    patch: &mut PatchBuilder<'_>,
+    x: PatchValue,
+    alpha: f64,
+    beta: f64,
+) -> Result<PatchValue, Miss> {
+    let mut linear: Attrs = vec![("alpha".into(), Attr::Float(alpha))];
     if beta != 0.0 {
         linear.push(("beta".into(), Attr::Float(beta)));
     }

@@ -34,7 +34,12 @@ mod n041_arg_max;
 mod n042_known_values;
 mod n043_axes_of_five;
 mod n044_average_pool;
+mod n045_simple_recurrent;
+mod n046_unidirectional_lstm;
+mod n047_gru;
+mod n048_bidirectional_lstm;
 mod operands;
+mod recurrent;
 mod window;
 
 #[cfg(test)]
@@ -74,5 +79,9 @@ pub fn rules() -> &'static [&'static dyn Rule] {
         &n042_known_values::KnownValues,
         &n043_axes_of_five::AxesOfFive,
         &n044_average_pool::AveragePool,
+        &n045_simple_recurrent::SimpleRecurrent,
+        &n046_unidirectional_lstm::UnidirectionalLstm,
+        &n047_gru::Gru,
+        &n048_bidirectional_lstm::BidirectionalLstm,
     ]
 }
