@@ -114,7 +114,7 @@ def n005_split():
 
 @case
 def n006_load_constant():
-    """loadConstantND: one of rank 5 becomes a loadConstant; one of lower rank and one with a batch stay."""
+    """loadConstantND: one of rank 5, and one of lower rank before a layer of rank 5; one with a batch stays."""
     x = draw(51, 2, 2, 3, 4, 5)
     whole, plane, batch = draw(52, 1, 1, 3, 4, 5), draw(53, 4, 5), draw(54, 1, 2, 3, 1, 1)
     n = Network(["most"], x=x)

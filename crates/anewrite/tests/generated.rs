@@ -11,7 +11,7 @@ const CASES: &[(&str, &str, usize)] = &[
     ("n003_subtract", "N003", 6),
     ("n004_concat", "N004", 3),
     ("n005_split", "N005", 4),
-    ("n006_load_constant", "N006", 1),
+    ("n006_load_constant", "N006", 2),
     ("nn_image", "N001", 1),
     ("nn_image", "N002", 1),
     ("nn_image", "N003", 1),

@@ -93,6 +93,29 @@ impl Elementwise {
     }
 }
 
+/// Layers of which each input is broadcast.
+pub(super) const BROADCASTING: &[&str] = &[
+    "nn.addBroadcastable",
+    "nn.subtractBroadcastable",
+    "nn.multiplyBroadcastable",
+    "nn.divideBroadcastable",
+    "nn.floorDivBroadcastable",
+    "nn.modBroadcastable",
+    "nn.powBroadcastable",
+    "nn.minBroadcastable",
+    "nn.maxBroadcastable",
+    "nn.equal",
+    "nn.notEqual",
+    "nn.lessThan",
+    "nn.lessEqual",
+    "nn.greaterThan",
+    "nn.greaterEqual",
+    "nn.logicalAnd",
+    "nn.logicalOr",
+    "nn.logicalXor",
+    "nn.whereBroadcastable",
+];
+
 /// `x * -1 + beta`.
 pub(super) fn negative(patch: &mut PatchBuilder<'_>, x: PatchValue, beta: f64) -> Result<PatchValue, Miss> {
     linear(patch, x, -1.0, beta)

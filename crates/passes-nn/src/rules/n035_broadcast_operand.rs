@@ -4,7 +4,7 @@ use anewrite_ir::{Attr, OpId, Shape, ValueId};
 use anewrite_nn::INPUT;
 use anewrite_rewrite::{Match, Miss, PatchBuilder, Pattern, Rule, RuleInfo, declare_rule, ensure};
 
-use crate::rules::layers::{layer, same};
+use crate::rules::layers::{BROADCASTING, layer, same};
 use crate::rules::operands::{Operand, Show, padded};
 
 declare_rule! {
@@ -39,29 +39,6 @@ declare_rule! {
     pub struct BroadcastOperand = N 35 "broadcast-operand";
     grade: BitExact, purpose: Enable,
 }
-
-/// Layers of which each input is broadcast.
-const BROADCASTING: &[&str] = &[
-    "nn.addBroadcastable",
-    "nn.subtractBroadcastable",
-    "nn.multiplyBroadcastable",
-    "nn.divideBroadcastable",
-    "nn.floorDivBroadcastable",
-    "nn.modBroadcastable",
-    "nn.powBroadcastable",
-    "nn.minBroadcastable",
-    "nn.maxBroadcastable",
-    "nn.equal",
-    "nn.notEqual",
-    "nn.lessThan",
-    "nn.lessEqual",
-    "nn.greaterThan",
-    "nn.greaterEqual",
-    "nn.logicalAnd",
-    "nn.logicalOr",
-    "nn.logicalXor",
-    "nn.whereBroadcastable",
-];
 
 const REPEATING: &[&str] = &["nn.tile", "nn.broadcastToStatic", "nn.broadcastToLike"];
 

@@ -86,7 +86,7 @@ pub(super) enum Held {
 
 /// A constant with more elements than this is not copied: into the field of a layer while other layers load it too,
 /// or with other values.
-const MOST_COPIED: u64 = 1 << 16;
+pub(super) const MOST_COPIED: u64 = 1 << 16;
 
 impl Held {
     /// The constant `c` as a field of a layer over `x`, whose shape the result must have.
