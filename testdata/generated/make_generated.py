@@ -271,14 +271,16 @@ def n015_upsample():
 
 @case
 def n016_transpose():
-    """transpose of rank 5 that leaves the batch; one that moves it, and one of rank 4, stay."""
-    x, y = draw(281, 2, 1, 3, 4, 5), draw(282, 2, 3, 4, 5)
-    n = Network(["turned", "moved", "four"], x=x, y=y)
+    """transpose of rank 5 that leaves the batch, or moves one of 1; one that moves another, and one of rank 4, stay."""
+    x, y, u = draw(281, 2, 1, 3, 4, 5), draw(282, 2, 3, 4, 5), draw(283, 1, 1, 3, 4, 5)
+    n = Network(["turned", "moved", "four", "single"], x=x, y=y, u=u)
     n.b.add_transpose("turned", [3, 1, 0, 4, 2], "x", "turned")
     n.b.add_transpose("moved", [1, 0, 2, 3, 4], "x", "moved")
     n.b.add_transpose("four", [0, 2, 3, 1], "y", "four")
+    n.b.add_transpose("single", [1, 0, 4, 2, 3], "u", "single")
     truth = {"turned": x.transpose(3, 1, 0, 4, 2), "moved": x.transpose(1, 0, 2, 3, 4), "four": y.transpose(0, 2, 3, 1)}
-    return n, {"x": x, "y": y}, truth
+    truth["single"] = u.transpose(1, 0, 4, 2, 3)
+    return n, {"x": x, "y": y, "u": u}, truth
 
 
 @case

@@ -419,3 +419,34 @@ def n043_axes():
     truth["side"] = np.concatenate([x, truth["rows"]], 4)
     truth["three"] = torch.softmax(torch.from_numpy(u).double(), -1).numpy()
     return n, {"x": x, "y": y, "u": u}, truth
+
+
+@case
+def nn_windows():
+    """The layers of N030 to N033 and N044 on a tensor of rank 3 and on sequences with a batch, each with its own rank."""
+    shapes = {"x": (2, 15, 16), "s": (2, 2, 2, 15, 16)}
+    values = {k: draw(500 + i, *shape) for i, (k, shape) in enumerate(shapes.items())}
+    n = Network([f"{kind}_{k}" for k in values for kind in ["max", "stride", "mean", "dilated", "up"]], **values)
+    weights = draw(510, 3, 2, 3, 3)
+    truth = {}
+    for k, v in values.items():
+        flat = torch.from_numpy(v).double().reshape(-1, *v.shape[-3:])
+
+        def pool(name, kind, kernel, stride):
+            n.b.add_pooling(name, *kernel, *stride, kind, "VALID", k, name)
+
+        pool(f"max_{k}", "MAX", (14, 9), (2, 1))
+        pool(f"stride_{k}", "MAX", (2, 3), (4, 3))
+        pool(f"mean_{k}", "AVERAGE", (15, 4), (1, 2))
+        n.b.add_convolution(f"dilated_{k}", 2, 3, 3, 3, 1, 1, "valid", 1, weights.transpose(2, 3, 1, 0), None, False,
+                            input_name=k, output_name=f"dilated_{k}", dilation_factors=[2, 2])
+        n.b.add_upsample(f"up_{k}", 1, 3, k, f"up_{k}", mode="BILINEAR", linear_upsample_mode="ALIGN_CORNERS_FALSE")
+        made = {
+            "max": F.max_pool2d(flat, (14, 9), (2, 1)),
+            "stride": F.max_pool2d(flat, (2, 3), (4, 3)),
+            "mean": F.avg_pool2d(flat, (15, 4), (1, 2)),
+            "dilated": F.conv2d(flat, torch.from_numpy(weights).double(), dilation=2),
+            "up": F.interpolate(flat, scale_factor=(1, 3), mode="bilinear", align_corners=False),
+        }
+        truth |= {f"{kind}_{k}": y.reshape(*v.shape[:-3], *y.shape[1:]).numpy() for kind, y in made.items()}
+    return n, values, truth

@@ -1,6 +1,6 @@
 //! N016: a `transpose` of rank 5 that leaves the batch in its place is a `permute`.
 
-use anewrite_ir::{Attr, Attrs};
+use anewrite_ir::{Attr, Attrs, Dim};
 use anewrite_nn::INPUT;
 use anewrite_rewrite::{Match, Miss, PatchBuilder, Pattern, Rule, RuleInfo, declare_rule, ensure};
 
@@ -27,12 +27,29 @@ declare_rule! {
     /// }
     /// ```
     ///
+    /// A batch of one may change places with another axis of extent 1, which is nothing:
+    /// ```mil before
+    /// program(1.0)[arrayInputShapeMapping = EXACT_ARRAY_MAPPING] {
+    ///   func main(tensor<fp32, [1, 1, 4, 5, 6]> x) {
+    ///     z = nn.transpose(input = x)[axes = [1, 0, 4, 2, 3]];
+    ///   } -> (z);
+    /// }
+    /// ```
+    /// ```mil after
+    /// program(1.0)[arrayInputShapeMapping = EXACT_ARRAY_MAPPING] {
+    ///   func main(tensor<fp32, [1, 1, 4, 5, 6]> x) {
+    ///     z = nn.permute(input = x)[axis = [0, 3, 1, 2]];
+    ///   } -> (z);
+    /// }
+    /// ```
+    ///
     /// ## Equivalence: bit-exact
-    /// Both layers say for each axis of the result which one of the operand it is; `permute` counts them without B.
+    /// Both layers say for each axis of the result which one of the operand it is; `permute` counts them without B. Of two
+    /// axes of extent 1 either can stand for the other.
     ///
     /// ## Applies when
     /// 1. the operand has rank 5, which is what `permute` takes
-    /// 2. its second axis stays the second
+    /// 2. its second axis stays the second, or has extent 1 and gives its place to another of extent 1
     /// 3. it is not the last layer because of which the tensors of a network of images have ranks of their own
     pub struct Transpose = N 16 "transpose";
     grade: BitExact, purpose: Enable,
@@ -53,7 +70,15 @@ impl Rule for Transpose {
         let x = Operand::of(m, m.arg(op, INPUT)?)?;
         ensure!(x.shape.len() == 5, "the operand has rank {}, permute takes 5", x.shape.len());
         let axes = m.attr(op, "axes").and_then(Attr::as_ints).unwrap_or_default();
-        let front: Vec<i64> = axes.iter().map(|&a| if a < 0 { a + 5 } else { a }).collect();
+        let mut front: Vec<i64> = axes.iter().map(|&a| if a < 0 { a + 5 } else { a }).collect();
+        let single =
+            |axis: i64| usize::try_from(axis).ok().and_then(|i| x.shape.get(i)) == Some(&Dim::Known(1));
+        if let (Some(&second), Some(at)) = (front.get(1), front.iter().position(|&a| a == 1))
+            && single(second)
+            && single(1)
+        {
+            front.swap(1, at);
+        }
         let &[seq, 1, channels, height, width] = front.as_slice() else {
             return Err(Miss::new(format!("the axes are {axes:?}, permute leaves the second in its place")));
         };
@@ -92,6 +117,9 @@ mod tests {
             ("[2, 3, 4, 5]", "[0, 2, 1, 3]", "rank 4"),
             ("[2, 3, 4, 5, 6]", "[1, 0, 2, 3, 4]", "second in its place"),
             ("[2, 3, 4, 5, 6]", "[0, 2, 1, 3, 4]", "second in its place"),
+            ("[2, 1, 4, 5, 6]", "[1, 0, 2, 3, 4]", "second in its place"),
+            ("[1, 3, 4, 5, 6]", "[1, 0, 2, 3, 4]", "second in its place"),
+            ("[1, ?, 4, 5, 6]", "[1, 0, 2, 3, 4]", "second in its place"),
             ("[...]", "[0, 1]", "not known"),
         ] {
             let why = bench(RULE).declines(&transpose(x, axes));
