@@ -49,7 +49,9 @@ declare_rule! {
     /// 1. the mode is bilinear, and corners are not aligned; of `resizeBilinear`: the grid is that of the default mode
     /// 2. both factors are whole numbers, and one passes the limit `LIM-UPSAMPLE`
     /// 3. the number of channels is known, of `resizeBilinear` height and width too
-    /// 4. the weights are at most 1,048,576
+    /// 4. the kernel is within `LIM-CONV-KH` and `LIM-CONV-KW`: it is twice as large as the factor, one less if that is odd
+    ///    or the mode is the default one
+    /// 5. the weights are at most 1,048,576
     pub struct BilinearUpsample = N 33 "bilinear-upsample";
     grade: Exact, purpose: Enable, growth: 2.0, zeros: MayFlip,
 }
@@ -118,8 +120,12 @@ impl Rule for BilinearUpsample {
         let channels = channels.known().ok_or(Miss::new("the number of channels is not known"))?;
         let axes = factors.map(|f| Axis::new(f, centred));
         let [h, w] = &axes;
+        for (a, id) in [(h, "LIM-CONV-KH"), (w, "LIM-CONV-KW")] {
+            let (size, most) = (a.kernel.len() as u64, m.limit(id)?);
+            ensure!(size <= most, "a factor of {} takes a kernel of {size}, over {id} of {most}", a.factor);
+        }
         let one = h.kernel.len() * w.kernel.len();
-        let count = channels.checked_mul(one as u64).filter(|&n| n <= MAX_WEIGHTS);
+        let count = channels.checked_mul(one as u64).filter(|n| (1..=MAX_WEIGHTS).contains(n));
         let count = count.ok_or_else(|| Miss::new(format!("{channels} kernels of {one} weights")))?;
         let kernel: Vec<f64> = h.kernel.iter().flat_map(|a| w.kernel.iter().map(move |b| a * b)).collect();
         let kernels: Vec<f64> = kernel.iter().copied().cycle().take(count as usize).collect();
@@ -204,7 +210,7 @@ mod tests {
     const RULE: &BilinearUpsample = &BilinearUpsample;
 
     fn bench() -> Bench<'static> {
-        bench_of_5(RULE, &[("LIM-UPSAMPLE", 2)])
+        bench_of_5(RULE, &[("LIM-UPSAMPLE", 2), ("LIM-CONV-KH", 29), ("LIM-CONV-KW", 15)])
     }
 
     fn on(shape: &str, call: &str) -> String {
@@ -273,6 +279,16 @@ mod tests {
                 "[1, 1, 9999, 5, 7]",
                 "upsample(input = x)[scalingFactor = [8, 8], mode = BILINEAR]",
                 "9999 kernels of 225",
+            ),
+            (
+                "[1, 1, 2, 5, 7]",
+                "upsample(input = x)[scalingFactor = [8, 8], mode = BILINEAR, linearUpsampleMode = ALIGN_CORNERS_FALSE]",
+                "a factor of 8 takes a kernel of 16, over LIM-CONV-KW of 15",
+            ),
+            (
+                "[1, 1, 2, 5, 7]",
+                "upsample(input = x)[scalingFactor = [16, 1], mode = BILINEAR]",
+                "a factor of 16 takes a kernel of 31, over LIM-CONV-KH of 29",
             ),
             ("[1, 1, 2, 5, 7]", "resizeBilinear(input = x)[targetSize = [15, 21]]", "STRICT_ALIGN"),
             (
