@@ -60,7 +60,6 @@ const fn missing(name: &'static str, since: i32, effect: Effect, why: &'static s
     Layer { name, since, effect, status: Status::Missing(why), rule: None }
 }
 
-const QUANTISED: &str = "products of inputs that are quantised while the model runs (int8DynamicQuantize)";
 const NETWORKS: &str = "its networks lower layer by layer; types are inferred through them";
 const GRU: &str = "activations with parameters of their own; linear ones on unknown or more than 64 steps";
 const COUPLED: &str = "coupled input and forget gates; activations with parameters of their own";
@@ -73,7 +72,7 @@ static LAYERS: &[Layer] = &[
     ),
     row("pooling", 1, r::pooling, ""),
     row("activation", 1, r::activation, ""),
-    partly(row("innerProduct", 1, r::inner_product, ""), QUANTISED),
+    row("innerProduct", 1, r::inner_product, ""),
     row("embedding", 1, r::embedding, ""),
     row("batchnorm", 1, r::batchnorm, ""),
     row("mvn", 1, r::mvn, ""),
@@ -84,10 +83,7 @@ static LAYERS: &[Layer] = &[
     row("padding", 1, r::padding, ""),
     row("upsample", 1, r::upsample, ""),
     row("resizeBilinear", 3, r::resize_bilinear, ""),
-    partly(
-        row("cropResize", 3, r::crop_resize, ""),
-        "from several images: boxes that name one, before iOS 17; boxes that name none, from iOS 17 on",
-    ),
+    row("cropResize", 3, r::crop_resize, ""),
     row("unary", 1, r::unary, ""),
     row("add", 1, r::chain, "add"),
     row("multiply", 1, r::chain, "mul"),
@@ -173,13 +169,16 @@ static LAYERS: &[Layer] = &[
     row("concatND", 4, r::concat_nd, ""),
     row("transpose", 4, r::transpose, ""),
     row("sliceStatic", 4, r::slice_static, ""),
-    partly(row("sliceDynamic", 4, r::slice_dynamic, ""), "computed strides and masks"),
+    partly(
+        row("sliceDynamic", 4, r::slice_dynamic, ""),
+        "computed squeezeMasks: the rank of a MIL value is part of its type",
+    ),
     row("slidingWindows", 4, r::sliding_windows, ""),
-    partly(row("topK", 4, r::topk, ""), "computed K"),
+    row("topK", 4, r::topk, ""),
     row("argMin", 4, r::argmax, "reduce_argmin"),
     row("argMax", 4, r::argmax, "reduce_argmax"),
     row("embeddingND", 4, r::embedding_nd, ""),
-    partly(row("batchedMatmul", 4, r::batched_matmul, ""), QUANTISED),
+    row("batchedMatmul", 4, r::batched_matmul, ""),
     row("getShape", 4, r::get_shape, ""),
     row("loadConstantND", 4, r::load_constant_nd, ""),
     row("fillLike", 4, r::fill_like, ""),
@@ -188,17 +187,17 @@ static LAYERS: &[Layer] = &[
     row("broadcastToLike", 4, r::broadcast_like, ""),
     row("broadcastToStatic", 4, r::broadcast_static, ""),
     row("broadcastToDynamic", 4, r::broadcast_dynamic, ""),
-    partly(row("squeeze", 4, r::squeeze, ""), "squeezeAll of an input with unknown extents"),
+    partly(
+        row("squeeze", 4, r::squeeze, ""),
+        "squeezeAll of unknown extents: the rank of a MIL value is part of its type",
+    ),
     row("expandDims", 4, r::expand_dims, ""),
     row("flattenTo2D", 4, r::flatten_to_2d, ""),
     row("reshapeLike", 4, r::reshape_like, ""),
     row("reshapeStatic", 4, r::reshape_static, ""),
     row("reshapeDynamic", 4, r::reshape_dynamic, ""),
     row("rankPreservingReshape", 4, r::rank_preserving_reshape, ""),
-    partly(
-        row("constantPad", 4, r::constant_pad, ""),
-        "padding to a computed size, or of an unknown extent to a size",
-    ),
+    row("constantPad", 4, r::constant_pad, ""),
     random(row("randomNormalLike", 4, r::normal, "like")),
     random(row("randomNormalStatic", 4, r::normal, "static")),
     random(row("randomNormalDynamic", 4, r::normal, "dynamic")),
@@ -208,10 +207,7 @@ static LAYERS: &[Layer] = &[
     random(row("randomBernoulliLike", 4, r::bernoulli, "like")),
     random(row("randomBernoulliStatic", 4, r::bernoulli, "static")),
     random(row("randomBernoulliDynamic", 4, r::bernoulli, "dynamic")),
-    random(partly(
-        row("categoricalDistribution", 4, r::categorical, ""),
-        "probabilities at a temperature other than 1",
-    )),
+    random(row("categoricalDistribution", 4, r::categorical, "")),
     row("reduceL1", 4, r::reduce_nd, "reduce_l1_norm"),
     row("reduceL2", 4, r::reduce_nd, "reduce_l2_norm"),
     row("reduceMax", 4, r::reduce_nd, "reduce_max"),
@@ -228,9 +224,9 @@ static LAYERS: &[Layer] = &[
     row("upperTriangular", 4, r::triangular, "upper"),
     row("whereBroadcastable", 4, r::where_broadcastable, ""),
     row("layerNormalization", 4, r::layer_normalization, ""),
-    partly(row("NonMaximumSuppression", 4, r::nms, ""), "computed thresholds and numbers of boxes"),
+    row("NonMaximumSuppression", 4, r::nms, ""),
     row("oneHot", 5, r::one_hot, ""),
-    partly(row("cumSum", 5, r::cumsum, ""), "a computed axis"),
+    row("cumSum", 5, r::cumsum, ""),
     row("clampedReLU", 5, r::clamped_relu, ""),
     row("argSort", 5, r::argsort, ""),
     row("pooling3d", 5, r::pooling3d, ""),

@@ -93,6 +93,7 @@ fn spoilt(case: &Case, dice: &mut Dice) -> (Case, Vec<TensorType>) {
         weights: case.weights.clone(),
         inputs: case.inputs.clone(),
         outputs: case.outputs.clone(),
+        computed: case.computed,
     };
     for _ in 0..=dice.below(3) {
         match dice.below(6) {

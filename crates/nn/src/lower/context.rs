@@ -1,6 +1,6 @@
 //! What lowerings are written with: a layer's inputs, constants, ops, and types of values.
 
-use anewrite_ir::{Attrs, BuildError, Builder, Opset, Shape, ValueId};
+use anewrite_ir::{Attrs, BuildError, Builder, Opset, Shape, Type, ValueId};
 use anewrite_tensor::{DType, Tensor};
 use smallvec::{SmallVec, smallvec};
 
@@ -134,6 +134,23 @@ impl<'c, 'p> Cx<'c, 'p> {
     /// Text.
     pub(crate) fn text(&mut self, s: &str) -> ValueId {
         self.b.constant(Tensor::string(s))
+    }
+
+    /// Adds a loop over values with names, which keep their types: `test` says whether there is another round, `body`
+    /// makes the next values. Both give values of ops of their own.
+    pub(crate) fn while_loop(
+        &mut self,
+        vars: &[(&str, ValueId)],
+        test: impl Fn(&mut Cx<'_, '_>, &[ValueId]) -> One,
+        body: impl Fn(&mut Cx<'_, '_>, &[ValueId]) -> Result<Vec<ValueId>, Reason>,
+    ) -> Result<Vec<ValueId>, Reason> {
+        let operands: Vec<(&str, ValueId)> = vars.iter().map(|(_, v)| ("loop_vars", *v)).collect();
+        let args: Vec<(&str, Type)> = vars.iter().map(|(n, v)| (*n, self.b.ty(*v).clone())).collect();
+        let call = self.call;
+        self.b.nested("while_loop", &operands, vars.len(), &[args.clone(), args], |b, block, now| {
+            let mut cx = Cx::new(call, b, &[]);
+            if block == 0 { Ok(vec![test(&mut cx, now)?]) } else { body(&mut cx, now) }
+        })
     }
 
     /// An op of one operand and a number: `elu(x, alpha)`.

@@ -1,6 +1,6 @@
 //! Elementwise layers: arithmetic with and without broadcasting, comparisons, logic, unary functions.
 
-use anewrite_ir::ValueId;
+use anewrite_ir::{Dim, ValueId};
 
 use super::activation::linear;
 use super::context::one;
@@ -127,10 +127,21 @@ pub(crate) fn logical_not(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
     one(cx.float_of(truth)?)
 }
 
+/// MIL's op takes its type from the two values, so a condition that is wider than both widens one of them.
 pub(crate) fn where_broadcastable(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
     cx.arity_in(3..=3)?;
-    let (c, a, b) = (cx.raw(0)?, cx.x(1)?, cx.x(2)?);
+    let (c, mut a, b) = (cx.raw(0)?, cx.x(1)?, cx.x(2)?);
     let c = cx.bool_of(c)?;
+    let (wide, x, y) = (cx.shape(c)?, cx.shape(a)?, cx.shape(b)?);
+    let held = |back: usize, dim: &Dim| {
+        let of = |s: &[Dim]| s.iter().rev().nth(back).copied();
+        *dim == Dim::Known(1) || [of(&x), of(&y)].contains(&Some(*dim))
+    };
+    if !wide.iter().rev().enumerate().all(|(back, dim)| held(back, dim)) {
+        let (shape, unit) = (cx.extents(c)?, cx.num(1.0)?);
+        let ones = cx.op("fill", &[("shape", shape), ("value", unit)])?;
+        a = cx.op2("mul", a, ones)?;
+    }
     one(cx.op("select", &[("cond", c), ("a", a), ("b", b)])?)
 }
 

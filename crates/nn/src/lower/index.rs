@@ -5,7 +5,7 @@ use anewrite_ir::{Opset, ValueId};
 use smallvec::smallvec;
 
 use super::context::one;
-use super::{Cx, Lowered, One, Values};
+use super::{Cx, Lowered, One, To};
 use crate::error::Reason;
 
 /// Indices counted from the end become counted from the front, where the opset's ops want that. `axes` are those
@@ -103,30 +103,52 @@ pub(crate) fn scatter_nd(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
     one(cx.op("scatter_nd", &[("data", x), ("indices", index), ("updates", updates), ("mode", mode)])?)
 }
 
-/// The number that input `i` holds, or the field where there is no such input.
-fn number(cx: &Cx<'_, '_>, i: usize, field: &str, what: &str) -> Result<i64, Reason> {
+/// The number that input `i` holds, or the field where there is no such input; `None` for a computed one.
+pub(super) fn number(cx: &Cx<'_, '_>, i: usize, field: &str) -> Result<Option<i64>, Reason> {
     if cx.arity() <= i {
-        return cx.fields().int(field);
+        return cx.fields().int(field).map(Some);
     }
     match cx.known_ints(cx.raw(i)?).as_deref() {
-        Some([n]) => Ok(*n),
-        _ => Err(Reason::Missing(format!("{what} that is computed while the model runs"))),
+        Some([n]) => Ok(Some(*n)),
+        Some(v) => Err(Reason::input(i, format!("one number is needed, this has {}", v.len()))),
+        None => Ok(None),
     }
 }
 
+/// Among equal elements the first comes first, as in a stable sort; the format leaves that open.
 pub(crate) fn topk(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
     cx.arity_in(1..=2)?;
     let f = cx.fields();
     let x = cx.x(0)?;
-    let k = number(cx, 1, "K", "a number of largest elements")?;
-    let args = [
-        ("x", x),
-        ("k", cx.int(k)?),
-        ("axis", cx.int(f.int("axis")?)?),
-        ("ascending", cx.flag(f.flag("useBottomK")?)),
-    ];
-    let out = cx.ops("topk", &args)?;
-    out.into_iter().map(|v| cx.float_of(v)).collect()
+    let axis = cx.axis("axis", f.int("axis")?, cx.rank(x)?)?;
+    let (at, up) = (cx.int(axis as i64)?, cx.flag(f.flag("useBottomK")?));
+    if let Some(k) = number(cx, 1, "K")? {
+        let args = [("x", x), ("k", cx.int(k)?), ("axis", at), ("ascending", up)];
+        let out = cx.ops("topk", &args)?;
+        return out.into_iter().map(|v| cx.float_of(v)).collect();
+    }
+    // MIL's op takes constants only, so everything is sorted.
+    let k = cx.index(1)?;
+    let k = cx.reshape(k, &[To::Size(1)])?;
+    let order = cx.op("argsort", &[("x", x), ("axis", at), ("ascending", up)])?;
+    let sorted = cx.op("gather_along_axis", &[("x", x), ("indices", order), ("axis", at)])?;
+    let (values, order) = (first(cx, sorted, axis, k)?, first(cx, order, axis, k)?);
+    Ok(smallvec![values, cx.float_of(order)?])
+}
+
+/// The first elements along an axis; how many is a vector of one integer.
+fn first(cx: &mut Cx<'_, '_>, v: ValueId, axis: usize, count: ValueId) -> One {
+    let rank = cx.rank(v)?;
+    let mut parts = Vec::with_capacity(3);
+    if axis > 0 {
+        parts.push(cx.ints(&vec![-1; axis])?);
+    }
+    parts.push(count);
+    if axis + 1 < rank {
+        parts.push(cx.ints(&vec![-1; rank - axis - 1])?);
+    }
+    let (size, begin) = (cx.concat(&parts, 0)?, cx.ints(&vec![0; rank])?);
+    cx.op("slice_by_size", &[("x", v), ("begin", begin), ("size", size)])
 }
 
 /// `argMax`, `argMin`.
@@ -153,14 +175,27 @@ pub(crate) fn cumsum(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
     cx.arity_in(1..=2)?;
     let f = cx.fields();
     let x = cx.x(0)?;
-    let axis = number(cx, 1, "axis", "a cumulative sum along an axis")?;
-    let args = [
-        ("x", x),
-        ("axis", cx.int(axis)?),
-        ("exclusive", cx.flag(f.flag("excludeFinalSum")?)),
-        ("reverse", cx.flag(f.flag("reverse")?)),
-    ];
-    one(cx.op("cumsum", &args)?)
+    let (exclusive, reverse) = (cx.flag(f.flag("excludeFinalSum")?), cx.flag(f.flag("reverse")?));
+    let along = |cx: &mut Cx<'_, '_>, axis: i64| -> One {
+        let axis = cx.int(axis)?;
+        cx.op("cumsum", &[("x", x), ("axis", axis), ("exclusive", exclusive), ("reverse", reverse)])
+    };
+    if let Some(axis) = number(cx, 1, "axis")? {
+        return one(along(cx, axis)?);
+    }
+    // MIL's op takes constants only, so the axis picks among the sums along each.
+    let rank = cx.rank_from(x, 1)? as i64;
+    let axis = cx.index(1)?;
+    let axis = scalar(cx, axis)?;
+    let mut y = along(cx, 0)?;
+    for i in 1..rank {
+        let (front, back) = (cx.int(i)?, cx.int(i - rank)?);
+        let (front, back) = (cx.op2("equal", axis, front)?, cx.op2("equal", axis, back)?);
+        let here = cx.op2("logical_or", front, back)?;
+        let sum = along(cx, i)?;
+        y = cx.op("select", &[("cond", here), ("a", sum), ("b", y)])?;
+    }
+    one(y)
 }
 
 pub(crate) fn one_hot(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
@@ -203,79 +238,4 @@ pub(crate) fn non_zero(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
     let x = cx.x(0)?;
     let y = cx.op("non_zero", &[("x", x)])?;
     one(cx.float_of(y)?)
-}
-
-/// `NonMaximumSuppression`: boxes, scores, indices, counts. Thresholds that come as inputs must be constants.
-pub(crate) fn nms(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
-    let n = cx.arity_in(2..=5)?;
-    let f = cx.fields();
-    let (boxes, scores) = (cx.x(0)?, cx.x(1)?);
-    let mut limits = Vec::with_capacity(2);
-    for (i, field) in [(2, "iouThreshold"), (3, "scoreThreshold")] {
-        limits.push(match n > i {
-            false => cx.num(f.float(field)?)?,
-            true => {
-                let v = cx.raw(i)?;
-                let known = cx.b.as_constant(v).and_then(|t| t.scalar_f64());
-                let known = known.or_else(|| Some(*cx.known_ints(v)?.first()? as f64));
-                let missing = || Reason::Missing(format!("a computed {field} of a non-maximum suppression"));
-                cx.num(known.ok_or_else(missing)?)?
-            }
-        });
-    }
-    let max = number(cx, 4, "maxBoxes", "a number of boxes")?;
-    let max = cx.int(max)?;
-    let per_class = cx.flag(f.flag("perClassSuppression")?);
-    let (iou, least) = (pick(&limits, 0)?, pick(&limits, 1)?);
-    let last = [("max_boxes", max), ("per_class_suppression", per_class)];
-    if cx.opset() < Opset::Ios17 {
-        let mut args = vec![("boxes", boxes), ("scores", scores), ("iou_threshold", iou)];
-        args.push(("score_threshold", least));
-        args.extend(last);
-        let out: Values = cx.ops("non_maximum_suppression", &args)?;
-        return out.into_iter().map(|v| cx.float_of(v)).collect();
-    }
-    let (boxes, scores) = (cx.transpose(boxes, &[0, 2, 1])?, cx.transpose(scores, &[0, 2, 1])?);
-    let mut args = vec![("boxes", boxes), ("scores", scores), ("iou_threshold", iou)];
-    args.extend(last);
-    let out: Values = cx.ops("non_maximum_suppression", &args)?;
-    let (boxes, scores, index) = (pick(&out, 0)?, pick(&out, 1)?, pick(&out, 2)?);
-    let (boxes, scores) = (cx.transpose(boxes, &[0, 2, 1])?, cx.transpose(scores, &[0, 2, 1])?);
-    above_threshold(cx, boxes, scores, index, least, max)
-}
-
-/// Rejects low scores behind an op that does not. Boxes come in descending order of their scores, so one that is
-/// rejected has suppressed none that stays. Where none would stay the first one does.
-fn above_threshold(
-    cx: &mut Cx<'_, '_>,
-    boxes: ValueId,
-    scores: ValueId,
-    index: ValueId,
-    least: ValueId,
-    max: ValueId,
-) -> Lowered {
-    let (axes, keep) = (cx.ints(&[-1])?, cx.flag(false));
-    let best = cx.op("reduce_max", &[("x", scores), ("axes", axes), ("keep_dims", keep)])?;
-    let high = cx.op2("greater_equal", best, least)?;
-    let (none, start, step) = (cx.int(-1)?, cx.int(0)?, cx.int(1)?);
-    let place = cx.op("range_1d", &[("end", max), ("start", start), ("step", step)])?;
-    let first = cx.op2("equal", place, start)?;
-    let kept = cx.op2("logical_or", high, first)?;
-    let real = cx.op2("greater_equal", index, start)?;
-    let kept = cx.op2("logical_and", kept, real)?;
-    let wide = cx.expand(kept, &[-1])?;
-    let zero = cx.num(0.0)?;
-    let index = cx.op("select", &[("cond", kept), ("a", index), ("b", none)])?;
-    let count = cx.float_of(kept)?;
-    let count = cx.op("reduce_sum", &[("x", count), ("axes", axes), ("keep_dims", keep)])?;
-    Ok(smallvec![
-        cx.op("select", &[("cond", wide), ("a", boxes), ("b", zero)])?,
-        cx.op("select", &[("cond", wide), ("a", scores), ("b", zero)])?,
-        cx.float_of(index)?,
-        count,
-    ])
-}
-
-fn pick(v: &[ValueId], i: usize) -> One {
-    v.get(i).copied().ok_or_else(|| Reason::input(i, "it is missing"))
 }

@@ -4,7 +4,6 @@ use anewrite_ir::ValueId;
 
 use super::context::one;
 use super::{Cx, Lowered, One};
-use crate::error::Reason;
 
 /// The extents that are asked for: those of the input, those in a field, or the input's elements.
 fn shape(cx: &mut Cx<'_, '_>, from: &str) -> One {
@@ -43,15 +42,17 @@ pub(crate) fn bernoulli(cx: &mut Cx<'_, '_>, from: &'static str) -> Lowered {
     draw(cx, from, "random_bernoulli", &[("prob", "prob")])
 }
 
+/// Probabilities at a temperature are logits that it divides: `log(p + eps) / temperature`.
 pub(crate) fn categorical(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
     cx.arity_in(1..=1)?;
     let f = cx.fields();
     let mut x = cx.x(0)?;
     let temperature = f.float_or("temperature", 1.0)?;
-    let logits = f.flag("isLogits")?;
+    let mut logits = f.flag("isLogits")?;
     if temperature != 1.0 {
         if !logits {
-            return Err(Reason::Missing("samples from probabilities at a temperature".into()));
+            x = cx.op_num("log", x, &[("epsilon", f.float_or("eps", 1e-10)?)])?;
+            logits = true;
         }
         let t = cx.num(temperature)?;
         x = cx.op2("real_div", x, t)?;

@@ -78,37 +78,51 @@ pub(crate) fn constant_pad(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
         _ => cx.known_ints(cx.raw(1)?),
     };
     let to_size = f.flag("padToGivenOutputSizeMode")?;
-    let pad = match amounts {
-        Some(amounts) => {
-            let rank = cx.rank(x)?;
-            if amounts.len() != rank.saturating_mul(2) {
-                let why = format!("{} amounts for a tensor of rank {rank}", amounts.len());
-                return Err(Reason::field("padAmounts", why));
-            }
-            let amounts = if to_size { missing_amounts(cx, x, &amounts)? } else { amounts };
+    let rank = cx.rank(x)?;
+    let fits = |n: usize| match n == rank.saturating_mul(2) {
+        true => Ok(()),
+        false => Err(Reason::field("padAmounts", format!("{n} amounts for a tensor of rank {rank}"))),
+    };
+    let extents: Option<Vec<i64>> =
+        cx.shape(x)?.iter().map(|d| d.known().and_then(|n| i64::try_from(n).ok())).collect();
+    let pad = match (amounts, to_size, extents) {
+        (Some(amounts), false, _) => {
+            fits(amounts.len())?;
             cx.ints(&amounts)?
         }
-        None if to_size => return Err(Reason::Missing("padding to a computed size".into())),
-        None => cx.index(1)?,
+        (Some(sizes), true, Some(have)) => {
+            fits(sizes.len())?;
+            let missing = |(i, &n): (usize, &i64)| match (n, have.get(i / 2)) {
+                (0, _) | (_, None) => 0,
+                (n, Some(have)) => n.saturating_sub(*have).max(0),
+            };
+            cx.ints(&sizes.iter().enumerate().map(missing).collect::<Vec<_>>())?
+        }
+        (None, false, _) => cx.index(1)?,
+        (sizes, true, _) => {
+            let sizes = match sizes {
+                Some(sizes) => cx.ints(&sizes)?,
+                None => cx.index(1)?,
+            };
+            missing_amounts(cx, x, sizes)?
+        }
     };
     let mode = cx.text("constant");
     one(cx.op("pad", &[("x", x), ("pad", pad), ("mode", mode), ("constant_val", value)])?)
 }
 
-/// What is missing to the sizes that stand in the place of amounts.
-fn missing_amounts(cx: &Cx<'_, '_>, x: ValueId, sizes: &[i64]) -> Result<Vec<i64>, Reason> {
-    let mut out = Vec::with_capacity(sizes.len());
-    for (d, want) in cx.shape(x)?.iter().zip(sizes.chunks(2)) {
-        let have = d.known().and_then(|n| i64::try_from(n).ok());
-        for &want in want {
-            out.push(match (want, have) {
-                (0, _) => 0,
-                (n, Some(have)) => n.saturating_sub(have).max(0),
-                _ => return Err(Reason::Missing("padding an unknown extent to a given size".into())),
-            });
-        }
-    }
-    Ok(out)
+/// What is missing to computed sizes that stand in the place of amounts, or to known ones of unknown extents.
+fn missing_amounts(cx: &mut Cx<'_, '_>, x: ValueId, sizes: ValueId) -> One {
+    let have = cx.extents(x)?;
+    let axis = cx.int(1)?;
+    let pairs = cx.op("stack", &[("values", have), ("values", have), ("axis", axis)])?;
+    let have = cx.reshape(pairs, &[To::Rest])?;
+    let zero = cx.int(0)?;
+    let none = cx.op2("mul", have, zero)?;
+    let missing = cx.op2("sub", sizes, have)?;
+    let missing = cx.op2("maximum", missing, zero)?;
+    let asked = cx.op2("greater", sizes, zero)?;
+    cx.op("select", &[("cond", asked), ("a", missing), ("b", none)])
 }
 
 /// By a factor: the nearest element, or bilinear with one of three grids.
@@ -212,27 +226,31 @@ pub(crate) fn crop_resize(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
     let convention = f.message_or_empty("boxIndicesMode")?.choice("boxMode", "CORNERS_HEIGHT_FIRST")?;
     let mut args = vec![("x", x)];
     let newer = cx.opset() >= Opset::Ios17;
-    if newer {
-        let coordinates =
-            coordinates.ok_or_else(|| Reason::input(1, "how many coordinates a box has must be known"))?;
+    let coordinates =
+        coordinates.ok_or_else(|| Reason::input(1, "how many coordinates a box has must be known"))?;
+    let named = coordinates == 5;
+    let mut index = None;
+    if newer || (named && images != Some(1)) {
         let flat = cx.reshape(boxes, &[To::Of(boxes, 0), To::Size(coordinates)])?;
-        let (at, index) = match coordinates {
-            5 => {
-                let index = cx.cut(flat, 1, Some(0), Some(1), 1)?;
-                let index = cx.squeeze(index, &[1])?;
-                (cx.cut(flat, 1, Some(1), Some(5), 1)?, cx.int_of(index)?)
-            }
-            _ if images == Some(1) => {
-                let (n, zero) = (cx.extent(flat, 0)?, cx.int(0)?);
-                (flat, cx.op("fill", &[("shape", n), ("value", zero)])?)
-            }
-            _ => return Err(Reason::Missing("every box cut out of every image of a batch".into())),
+        let at = if named {
+            let first = cx.cut(flat, 1, Some(0), Some(1), 1)?;
+            let first = cx.squeeze(first, &[1])?;
+            index = Some(cx.int_of(first)?);
+            cx.cut(flat, 1, Some(1), Some(5), 1)?
+        } else {
+            flat
         };
-        args.extend([("boxes", at), ("box_indices", index)]);
-    } else if coordinates == Some(4) || images == Some(1) {
-        args.push(("roi", boxes));
+        if newer {
+            let (at, index) = match index {
+                Some(index) => (at, index),
+                None => every_image(cx, at, x)?,
+            };
+            args.extend([("boxes", at), ("box_indices", index)]);
+        } else {
+            args.push(("roi", cx.expand(at, &[1, 3, 4])?));
+        }
     } else {
-        return Err(Reason::Missing("boxes that name one of several images, before iOS 17".into()));
+        args.push(("roi", boxes));
     }
     args.extend([
         ("target_height", cx.int(h)?),
@@ -243,6 +261,42 @@ pub(crate) fn crop_resize(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
         ("sampling_mode", cx.text(grid(f)?)),
     ]);
     let y = cx.op("crop_resize", &args)?;
-    let y = if newer { cx.expand(y, &[1])? } else { y };
+    let y = match index {
+        _ if newer && !named => {
+            let tail = (1..4).map(|i| To::Of(y, i));
+            let to: Vec<To> = [To::Of(boxes, 0), To::Of(x, 0)].into_iter().chain(tail).collect();
+            cx.reshape(y, &to)?
+        }
+        _ if newer => cx.expand(y, &[1])?,
+        // Before iOS 17 every box is cut out of every image, and the one that it names is taken.
+        Some(index) => {
+            let (end, start, step) = (cx.extent(boxes, 0)?, cx.int(0)?, cx.int(1)?);
+            let end = super::index::scalar(cx, end)?;
+            let row = cx.op("range_1d", &[("end", end), ("start", start), ("step", step)])?;
+            let axis = cx.int(1)?;
+            let places = cx.op("stack", &[("values", row), ("values", index), ("axis", axis)])?;
+            let y = cx.op("gather_nd", &[("x", y), ("indices", places)])?;
+            cx.expand(y, &[1])?
+        }
+        None => y,
+    };
     one(cx.canonical(y)?)
+}
+
+/// Boxes that name no image, once for every image, and the images' numbers.
+fn every_image(cx: &mut Cx<'_, '_>, boxes: ValueId, x: ValueId) -> Result<(ValueId, ValueId), Reason> {
+    let count = cx.extent(boxes, 0)?;
+    let (unit, zero) = (cx.int(1)?, cx.int(0)?);
+    if cx.shape(x)?.first().is_some_and(|d| d.known() == Some(1)) {
+        return Ok((boxes, cx.op("fill", &[("shape", count), ("value", zero)])?));
+    }
+    let images = cx.extent(x, 0)?;
+    let end = super::index::scalar(cx, images)?;
+    let numbers = cx.op("range_1d", &[("end", end), ("start", zero), ("step", unit)])?;
+    let index = cx.op("tile", &[("x", numbers), ("reps", count)])?;
+    // [N, 1, 4] to [N, B, 4]: a box's copies stand together
+    let (apart, one_more) = (cx.expand(boxes, &[1])?, cx.ints(&[1])?);
+    let reps = cx.concat(&[one_more, images, one_more], 0)?;
+    let all = cx.op("tile", &[("x", apart), ("reps", reps)])?;
+    Ok((cx.reshape(all, &[To::Rest, To::Size(4)])?, index))
 }

@@ -325,7 +325,20 @@ pub(crate) fn tile(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
     let n = cx.arity_in(1..=2)?;
     let x = cx.x(0)?;
     let reps = match n {
-        2 => cx.index(1)?,
+        2 => {
+            let reps = cx.index(1)?;
+            let given = match cx.shape(reps)?.as_slice() {
+                [Dim::Known(n)] => usize::try_from(*n).unwrap_or(usize::MAX),
+                s => return Err(Reason::input(1, format!("a vector of known length is needed, not {s:?}"))),
+            };
+            match cx.rank(x)?.saturating_sub(given) {
+                0 => reps,
+                before => {
+                    let ones = cx.ints(&vec![1; before])?;
+                    cx.concat(&[ones, reps], 0)?
+                }
+            }
+        }
         _ => {
             let reps = cx.fields().ints("reps")?;
             let before = cx.rank(x)?.saturating_sub(reps.len());

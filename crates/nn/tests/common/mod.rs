@@ -15,6 +15,8 @@ pub(crate) struct Case {
     pub(crate) weights: Vec<(String, Tensor)>,
     pub(crate) inputs: Vec<Array>,
     pub(crate) outputs: Vec<Array>,
+    /// The values of the inputs are not known when the layer is lowered.
+    pub(crate) computed: bool,
 }
 
 #[derive(Clone)]
@@ -72,6 +74,7 @@ fn case(v: &Value) -> Case {
         weights: weights.map(|(path, w)| (path.clone(), weight(w))).collect(),
         inputs: arrays("inputs"),
         outputs: arrays("outputs"),
+        computed: v["computed"] == true,
     }
 }
 

@@ -48,8 +48,10 @@ def weight(p, path, weights):
         weights[path] = {"dtype": "fp32", "data": list(p.floatValue)}
     elif p.float16Value:
         weights[path] = {"dtype": "fp16", "data": np.frombuffer(p.float16Value, np.float16).astype(float).tolist()}
-    elif p.rawValue:
-        weights[path] = {"dtype": "uint8", "data": list(p.rawValue)}
+    elif p.rawValue or p.int8RawValue:
+        signed = not p.rawValue
+        raw = np.frombuffer(p.int8RawValue if signed else p.rawValue, np.int8 if signed else np.uint8)
+        weights[path] = {"dtype": "int8" if signed else "uint8", "data": raw.tolist()}
         return fields_of_rest(p)
     return []
 
@@ -65,8 +67,9 @@ def listed(x):
     return {"shape": list(x.shape), "data": [float(f"{v:.12g}") for v in x.astype(float).ravel()]}
 
 
-def case(name, kind, params, inputs, expected, mapping="exact"):
-    """`expected` takes the inputs as float64 tensors and gives an output, or a tuple of them."""
+def case(name, kind, params, inputs, expected, mapping="exact", computed=False):
+    """`expected` takes the inputs as float64 tensors and gives an output, or a tuple of them. With `computed`, the values of
+    inputs are not known when the layer is lowered."""
     layer = nn.NeuralNetworkLayer()
     json_format.ParseDict({kind: params}, layer)
     weights = {}
@@ -74,7 +77,7 @@ def case(name, kind, params, inputs, expected, mapping="exact"):
     out = expected(*[t(x) for x in inputs]) if callable(expected) else expected
     out = out if isinstance(out, tuple) else (out,)
     CASES.append({"name": name, "kind": kind, "mapping": mapping, "fields": fields, "weights": weights,
-                  "inputs": [listed(x) for x in inputs], "outputs": [listed(x) for x in out]})
+                  "inputs": [listed(x) for x in inputs], "outputs": [listed(x) for x in out]} | ({"computed": True} if computed else {}))
 
 
 def rank5(name, *args):
