@@ -66,10 +66,7 @@ const COUPLED: &str = "coupled input and forget gates; activations with paramete
 
 /// The table, in the order of the format's field numbers.
 static LAYERS: &[Layer] = &[
-    partly(
-        row("convolution", 1, r::convolution, ""),
-        "dilated deconvolutions; deconvolutions with strides over the kernel",
-    ),
+    row("convolution", 1, r::convolution, ""),
     row("pooling", 1, r::pooling, ""),
     row("activation", 1, r::activation, ""),
     row("innerProduct", 1, r::inner_product, ""),
@@ -232,10 +229,7 @@ static LAYERS: &[Layer] = &[
     row("pooling3d", 5, r::pooling3d, ""),
     row("globalPooling3d", 5, r::global_pooling3d, ""),
     row("sliceBySize", 5, r::slice_by_size, ""),
-    partly(
-        row("convolution3d", 5, r::convolution3d, ""),
-        "dilated deconvolutions; deconvolutions with strides over the kernel",
-    ),
+    row("convolution3d", 5, r::convolution3d, ""),
 ];
 
 /// All layer types, in the order of the format's field numbers.

@@ -4,7 +4,7 @@ use anewrite_ir::{Opset, ValueId};
 use smallvec::SmallVec;
 
 use super::context::one;
-use super::{Cx, Lowered, One};
+use super::{Cx, Lowered, One, To};
 use crate::error::Reason;
 use crate::fields::Fields;
 
@@ -59,43 +59,82 @@ pub(super) fn border_3d(f: Fields<'_>) -> Result<Border, Reason> {
     }
 }
 
-/// Adds `pad_type` and `pad` for `border`. `window` and `stride` are those of the spatial axes of `x`.
+/// What windows over `x` reach: their extents and steps along its spatial axes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reach<'a> {
+    pub(super) window: &'a [u64],
+    pub(super) stride: &'a [u64],
+}
+
+/// Adds `pad_type` and `pad` for `border`. Where no opset's op has such a border the amounts are returned, `[begin, end]`
+/// of each spatial axis in turn, for a [`pad_by`] before an op that then has none.
 pub(super) fn push_border(
     cx: &mut Cx<'_, '_>,
     args: &mut SmallVec<[(&str, ValueId); 8]>,
     border: &Border,
     x: ValueId,
-    window: &[u64],
-    stride: &[u64],
-) -> Result<(), Reason> {
+    reach: Reach<'_>,
+) -> Result<Option<ValueId>, Reason> {
     let (name, pad) = match border {
         Border::Amounts(a) if a.iter().all(|&n| n == 0) => ("valid", None),
         Border::Amounts(a) => ("custom", Some(a.clone())),
         Border::Same { before: false } => ("same", None),
         Border::Same { before: true } if cx.opset() >= Opset::Ios16 => ("same_lower", None),
         // The first opset knows no such padding, so the amounts are worked out.
-        Border::Same { before: true } => ("custom", Some(same_lower(cx, x, window, stride)?)),
+        Border::Same { before: true } => match same_lower(cx, x, reach)? {
+            Some(amounts) => ("custom", Some(amounts)),
+            None => {
+                args.push(("pad_type", cx.text("valid")));
+                return same_lower_computed(cx, x, reach).map(Some);
+            }
+        },
     };
     args.push(("pad_type", cx.text(name)));
     if let Some(pad) = pad {
         args.push(("pad", cx.sizes(&pad)?));
     }
-    Ok(())
+    Ok(None)
 }
 
-fn same_lower(cx: &Cx<'_, '_>, x: ValueId, window: &[u64], stride: &[u64]) -> Result<Vec<u64>, Reason> {
+/// The amounts for extents that are all known.
+fn same_lower(cx: &Cx<'_, '_>, x: ValueId, reach: Reach<'_>) -> Result<Option<Vec<u64>>, Reason> {
     let shape = cx.shape(x)?;
-    let mut pad = Vec::with_capacity(window.len() * 2);
-    for (i, (&k, &s)) in window.iter().zip(stride).enumerate() {
-        let size = shape.get(2 + i).and_then(|d| d.known());
-        let n = size.ok_or_else(|| {
-            Reason::Missing("padding that is heavy at the top left of an input of unknown size".into())
-        })?;
+    let mut pad = Vec::with_capacity(reach.window.len() * 2);
+    for (i, (&k, &s)) in reach.window.iter().zip(reach.stride).enumerate() {
+        let Some(n) = shape.get(2 + i).and_then(|d| d.known()) else { return Ok(None) };
         let total =
             ((n.div_ceil(s.max(1)).saturating_sub(1)).saturating_mul(s).saturating_add(k)).saturating_sub(n);
         pad.extend([total - total / 2, total / 2]);
     }
-    Ok(pad)
+    Ok(Some(pad))
+}
+
+/// `max((ceil(n / s) - 1) * s + k - n, 0)`, the odd one before the axis.
+fn same_lower_computed(cx: &mut Cx<'_, '_>, x: ValueId, reach: Reach<'_>) -> One {
+    let all = cx.extents(x)?;
+    let n = cx.cut(all, 0, Some(2), None, 1)?;
+    let (stride, window) = (cx.sizes(reach.stride)?, cx.sizes(reach.window)?);
+    let (unit, two, zero) = (cx.int(1)?, cx.int(2)?, cx.int(0)?);
+    // ceil(n / s) - 1 = floor((n - 1) / s)
+    let last = cx.op2("sub", n, unit)?;
+    let steps = cx.op2("floor_div", last, stride)?;
+    let covered = cx.op2("mul", steps, stride)?;
+    let covered = cx.op2("add", covered, window)?;
+    let total = cx.op2("sub", covered, n)?;
+    let total = cx.op2("maximum", total, zero)?;
+    let after = cx.op2("floor_div", total, two)?;
+    let before = cx.op2("sub", total, after)?;
+    let axis = cx.int(1)?;
+    let pairs = cx.op("stack", &[("values", before), ("values", after), ("axis", axis)])?;
+    cx.reshape(pairs, &[To::Rest])
+}
+
+/// Pads the spatial axes of `[N, C, ..]` by amounts that [`push_border`] returned.
+pub(super) fn pad_by(cx: &mut Cx<'_, '_>, x: ValueId, amounts: ValueId, value: f64) -> One {
+    let lead = cx.ints(&[0; 4])?;
+    let pad = cx.concat(&[lead, amounts], 0)?;
+    let (mode, value) = (cx.text("constant"), cx.num(value)?);
+    cx.op("pad", &[("x", x), ("pad", pad), ("mode", mode), ("constant_val", value)])
 }
 
 /// What both kinds of convolution layers say, in the order of the spatial axes.
@@ -109,6 +148,31 @@ struct Conv {
     border: Border,
     transposed: bool,
     output_shape: Vec<u64>,
+}
+
+impl Conv {
+    /// The extents that dilated kernels cover.
+    fn window(&self) -> Vec<u64> {
+        let wide = |(k, d): (&u64, &u64)| k.saturating_sub(1).saturating_mul(*d).saturating_add(1);
+        self.kernel.iter().zip(&self.dilation).map(wide).collect()
+    }
+
+    /// What the border takes off the full product of a deconvolution, before and after axis `i`, or adds after it.
+    fn crop(&self, i: usize, window: u64, stride: u64) -> (i64, i64) {
+        match &self.border {
+            Border::Amounts(a) => {
+                let at = |j: usize| a.get(2 * i + j).copied().unwrap_or(0) as i64;
+                (at(0), at(1))
+            }
+            Border::Same { before } => {
+                let signed = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+                let total = signed(window) - signed(stride);
+                let (all, half) = (total.max(0), total.max(0) / 2);
+                let (lo, hi) = if *before { (all - half, half) } else { (half, all - half) };
+                (lo, hi + total.min(0))
+            }
+        }
+    }
 }
 
 pub(crate) fn convolution(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
@@ -167,10 +231,14 @@ fn convolve(cx: &mut Cx<'_, '_>, x: ValueId, conv: &Conv) -> One {
         args.push(("bias", cx.weight("bias", &[conv.out])?));
     }
     push_strides(cx, &mut args, conv)?;
-    let window: Vec<u64> = (conv.kernel.iter().zip(&conv.dilation))
-        .map(|(k, d)| k.saturating_sub(1).saturating_mul(*d).saturating_add(1))
-        .collect();
-    push_border(cx, &mut args, &conv.border, x, &window, &conv.stride)?;
+    let window = conv.window();
+    let reach = Reach { window: &window, stride: &conv.stride };
+    if let Some(amounts) = push_border(cx, &mut args, &conv.border, x, reach)? {
+        let padded = pad_by(cx, x, amounts, 0.0)?;
+        if let Some((_, first)) = args.first_mut() {
+            *first = padded;
+        }
+    }
     cx.op("conv", &args)
 }
 
@@ -191,45 +259,34 @@ fn push_strides(
 }
 
 /// The full product of a deconvolution is cropped by the border; where the output is to be larger than what is
-/// left, zeros follow, and the bias is added to them too.
+/// left, zeros follow, and the bias is added to them too. With `same` borders the output has `size * stride` elements,
+/// as the input of the convolution would have that this turns round: one with strides over its kernels pads nothing
+/// and leaves its last elements alone.
+///
+/// The format says that dilation is ignored here; coremltools' tests against the runtime show that it is not.
 fn deconvolve(cx: &mut Cx<'_, '_>, x: ValueId, conv: &Conv) -> One {
-    if conv.dilation.iter().any(|&d| d != 1) {
-        // The format says that the field is ignored, converters write it as if it were not.
-        return Err(Reason::Missing("a dilated deconvolution".into()));
-    }
     let (weight, shape) = (deconvolution_weight(cx, conv)?, cx.shape(x)?);
     let n = conv.kernel.len();
     if !conv.output_shape.is_empty() && conv.output_shape.len() != n {
         return Err(Reason::field("outputShape", format!("{n} extents are needed")));
     }
+    let open = |i: &usize| shape.get(2 + i).and_then(|d| d.known()).is_none();
+    if !conv.output_shape.is_empty() && (0..n).any(|i| open(&i)) {
+        return deconvolve_open(cx, x, weight, conv);
+    }
     let (mut crop, mut grow) = (Vec::with_capacity(2 * n), vec![0u64; 2 * n]);
-    for (i, (&k, &s)) in conv.kernel.iter().zip(&conv.stride).enumerate() {
-        let (before, after) = match &conv.border {
-            Border::Amounts(a) => {
-                let at = |j: usize| a.get(2 * i + j).copied().unwrap_or(0) as i64;
-                (at(0), at(1))
-            }
-            Border::Same { before } => {
-                let total = k as i64 - s as i64;
-                let half = total.max(0) / 2;
-                if *before { (total - half, half) } else { (half, total - half) }
-            }
-        };
+    for (i, (&k, &s)) in conv.window().iter().zip(&conv.stride).enumerate() {
+        let (before, after) = conv.crop(i, k, s);
         let after = match conv.output_shape.get(i) {
             None => after,
             Some(&want) => {
-                let size = shape.get(2 + i).and_then(|d| d.known()).ok_or_else(|| {
-                    Reason::field("outputShape", "it is set, and the input's size is not known")
-                })?;
+                let size = shape.get(2 + i).and_then(|d| d.known()).unwrap_or(0);
                 let full = size.saturating_sub(1).saturating_mul(s).saturating_add(k);
                 let full = i64::try_from(full).unwrap_or(i64::MAX);
                 full.saturating_sub(before).saturating_sub(i64::try_from(want).unwrap_or(i64::MAX))
             }
         };
-        if before < 0 {
-            return Err(Reason::Missing("a deconvolution whose stride is larger than its kernel".into()));
-        }
-        crop.extend([before as u64, after.max(0) as u64]);
+        crop.extend([before.max(0) as u64, after.max(0) as u64]);
         if let Some(g) = grow.get_mut(2 * i + 1) {
             *g = after.min(0).unsigned_abs();
         }
@@ -241,7 +298,7 @@ fn deconvolve(cx: &mut Cx<'_, '_>, x: ValueId, conv: &Conv) -> One {
         args.push(("bias", cx.weight("bias", &[conv.out])?));
     }
     push_strides(cx, &mut args, conv)?;
-    push_border(cx, &mut args, &Border::Amounts(crop), x, &[], &[])?;
+    push_border(cx, &mut args, &Border::Amounts(crop), x, Reach { window: &[], stride: &[] })?;
     let mut y = cx.op("conv_transpose", &args)?;
     if grows {
         let pad = cx.sizes(&grow)?;
@@ -254,6 +311,35 @@ fn deconvolve(cx: &mut Cx<'_, '_>, x: ValueId, conv: &Conv) -> One {
         }
     }
     Ok(y)
+}
+
+/// A deconvolution of unknown size to a known one: the full product, with enough zeros behind it, from the border on.
+fn deconvolve_open(cx: &mut Cx<'_, '_>, x: ValueId, weight: ValueId, conv: &Conv) -> One {
+    let n = conv.kernel.len();
+    let mut args: SmallVec<[(&str, ValueId); 8]> = [("x", x), ("weight", weight)].into_iter().collect();
+    push_strides(cx, &mut args, conv)?;
+    args.push(("pad_type", cx.text("valid")));
+    let y = cx.op("conv_transpose", &args)?;
+    let (mut grow, mut begin, mut size) = (vec![0; 2 * n], vec![0; 2], vec![-1; 2]);
+    for (i, (&k, &s)) in conv.window().iter().zip(&conv.stride).enumerate() {
+        let want = i64::try_from(*conv.output_shape.get(i).unwrap_or(&0)).unwrap_or(i64::MAX);
+        let (before, _) = conv.crop(i, k, s);
+        if let Some(g) = grow.get_mut(2 * i + 1) {
+            *g = before.saturating_add(want);
+        }
+        begin.push(before);
+        size.push(want);
+    }
+    let (pad, begin, size) = (cx.ints(&grow)?, cx.ints(&begin)?, cx.ints(&size)?);
+    let y = cx.op("pad", &[("x", y), ("pad", pad)])?;
+    let y = cx.op("slice_by_size", &[("x", y), ("begin", begin), ("size", size)])?;
+    if !cx.fields().flag("hasBias")? {
+        return Ok(y);
+    }
+    let mut dims = vec![conv.out];
+    dims.extend(std::iter::repeat_n(1, n));
+    let bias = cx.weight("bias", &dims)?;
+    cx.op2("add", y, bias)
 }
 
 /// `[C_in, C_out / groups, kernel]`, the factors of quantised weights along the second axis.

@@ -4,7 +4,7 @@ use anewrite_ir::ValueId;
 use smallvec::SmallVec;
 
 use super::context::one;
-use super::conv::{Border, border_2d, border_3d, push_border};
+use super::conv::{Border, Reach, border_2d, border_3d, pad_by, push_border};
 use super::{Cx, Lowered, One};
 use crate::error::Reason;
 
@@ -20,29 +20,62 @@ pub(crate) fn pooling(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
     let (kernel, stride) = (f.sizes_or("kernelSize", [3, 3])?, f.sizes_or("stride", [1, 1])?);
     let (x, lead) = cx.fold(x, 3)?;
     let mut args: SmallVec<[(&str, ValueId); 8]> = window(cx, x, &kernel, &stride)?;
-    match f.message("includeLastPixel")? {
+    let reach = Reach { window: &kernel, stride: &stride };
+    let padded = match f.message("includeLastPixel")? {
         Some(complete) => {
             let [h, w] = complete.sizes_or("paddingAmounts", [0, 0])?;
-            push_border(cx, &mut args, &Border::Amounts(vec![h, h, w, w]), x, &kernel, &stride)?;
+            let padded = push_border(cx, &mut args, &Border::Amounts(vec![h, h, w, w]), x, reach)?;
             if stride != [1, 1] {
                 args.push(("ceil_mode", cx.flag(true)));
             }
+            padded
         }
-        None => push_border(cx, &mut args, &border_2d(f)?, x, &kernel, &stride)?,
-    }
+        None => push_border(cx, &mut args, &border_2d(f)?, x, reach)?,
+    };
+    let own = kind == "AVERAGE" && f.flag("avgPoolExcludePadding")?;
     let op = match kind {
         "MAX" => "max_pool",
         "L2" => "l2_pool",
-        "AVERAGE" => {
-            if f.flag("avgPoolExcludePadding")? {
-                args.push(("exclude_padding_from_average", cx.flag(true)));
-            }
-            "avg_pool"
-        }
+        "AVERAGE" => "avg_pool",
         other => return Err(Reason::field("type", format!("{other} is not known"))),
     };
-    let y = cx.op(op, &args)?;
+    let y = match padded {
+        Some(amounts) => padded_pool(cx, op, args, amounts, own)?,
+        None => {
+            if own {
+                args.push(("exclude_padding_from_average", cx.flag(true)));
+            }
+            cx.op(op, &args)?
+        }
+    };
     one(cx.unfold(y, lead)?)
+}
+
+/// Pooling of what is padded beforehand; an average without the padding is divided by the share of each window that is
+/// none.
+fn padded_pool(
+    cx: &mut Cx<'_, '_>,
+    op: &str,
+    mut args: SmallVec<[(&str, ValueId); 8]>,
+    amounts: ValueId,
+    exclude: bool,
+) -> One {
+    let x = args.first().map(|(_, x)| *x).ok_or_else(|| Reason::input(0, "it is missing"))?;
+    let mut pooled = |cx: &mut Cx<'_, '_>, x: ValueId| -> One {
+        let padded = pad_by(cx, x, amounts, if op == "max_pool" { f64::NEG_INFINITY } else { 0.0 })?;
+        if let Some((_, first)) = args.first_mut() {
+            *first = padded;
+        }
+        cx.op(op, &args)
+    };
+    let y = pooled(cx, x)?;
+    if !exclude {
+        return Ok(y);
+    }
+    let (shape, unit) = (cx.extents(x)?, cx.num(1.0)?);
+    let ones = cx.op("fill", &[("shape", shape), ("value", unit)])?;
+    let share = pooled(cx, ones)?;
+    cx.op2("real_div", y, share)
 }
 
 fn window(
@@ -81,7 +114,7 @@ pub(crate) fn pooling3d(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
     };
     let (kernel, stride) = (of("kernel")?, of("stride")?);
     let mut args = window(cx, x, &kernel, &stride)?;
-    push_border(cx, &mut args, &border_3d(f)?, x, &kernel, &stride)?;
+    push_border(cx, &mut args, &border_3d(f)?, x, Reach { window: &kernel, stride: &stride })?;
     let op = match f.choice("type", "MAX")? {
         "MAX" => "max_pool",
         "AVERAGE" => {

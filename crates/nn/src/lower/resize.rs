@@ -155,21 +155,55 @@ pub(crate) fn upsample(cx: &mut Cx<'_, '_>, _: &'static str) -> Lowered {
         other => return Err(Reason::field("linearUpsampleMode", format!("{other} is not known"))),
     };
     if !centres && cx.opset() < Opset::Ios16 {
-        // The first opset's upsampling has no such grid, its resizing has.
-        let size = |axis: usize, factor: f64| -> Result<i64, Reason> {
+        // The first opset's upsampling has no such grid, its resizing has, to sizes that are constants.
+        let size = |axis: usize, factor: f64| -> Result<Option<i64>, Reason> {
             let n = cx.shape(x)?.get(axis).and_then(|d| d.known());
-            n.map(|n| (n as f64 * factor).floor() as i64)
-                .ok_or_else(|| Reason::Missing("upsampling of unknown size with the default grid".into()))
+            Ok(n.map(|n| (n as f64 * factor).floor() as i64))
         };
         let [h, w] = factors;
-        let (h, w) = (size(rank - 2, h)?, size(rank - 1, w)?);
-        return one(resized(cx, x, h, w, "DEFAULT")?);
+        if let (Some(h), Some(w)) = (size(rank - 2, h)?, size(rank - 1, w)?) {
+            return one(resized(cx, x, h, w, "DEFAULT")?);
+        }
+        let (rows, columns) = (weights(cx, x, rank - 2, h)?, weights(cx, x, rank - 1, w)?);
+        let y = cx.op2("matmul", rows, x)?;
+        let turned = cx.flag(true);
+        return one(cx.op("matmul", &[("x", y), ("y", columns), ("transpose_y", turned)])?);
     }
     args.push(("align_corners", cx.flag(corners)));
     if !centres {
         args.push(("half_pixel_centers", cx.flag(false)));
     }
     one(cx.op("upsample_bilinear", &args)?)
+}
+
+/// What each element of an axis of unknown extent `n` counts for in each of `m = floor(n * factor)` that lie
+/// `(n - n / m) / (m - 1)` apart: the matrix `[m, n]` of `max(1 - |i * step - j|, 0)`. Its places need 32 bits.
+fn weights(cx: &mut Cx<'_, '_>, x: ValueId, axis: usize, factor: f64) -> One {
+    let n = cx.extent(x, axis)?;
+    let n = super::index::scalar(cx, n)?;
+    let (zero, unit, factor) = (single(cx, 0.0)?, single(cx, 1.0)?, single(cx, factor)?);
+    let single_of = |cx: &mut Cx<'_, '_>, v: ValueId| -> One {
+        let dtype = cx.text(DType::F32.name());
+        cx.op("cast", &[("x", v), ("dtype", dtype)])
+    };
+    let n = single_of(cx, n)?;
+    let m = cx.op2("mul", n, factor)?;
+    let m = cx.op("floor", &[("x", m)])?;
+    let (each, gaps) = (cx.op2("real_div", n, m)?, cx.op2("sub", m, unit)?);
+    let (length, gaps) = (cx.op2("sub", n, each)?, cx.op2("maximum", gaps, unit)?);
+    let step = cx.op2("real_div", length, gaps)?;
+    let places = |cx: &mut Cx<'_, '_>, end: ValueId| {
+        cx.op("range_1d", &[("end", end), ("start", zero), ("step", unit)])
+    };
+    let (from, to) = (places(cx, n)?, places(cx, m)?);
+    let (to, last) = (cx.op2("mul", to, step)?, cx.op2("sub", n, unit)?);
+    let to = cx.op2("minimum", to, last)?;
+    let to = cx.expand(to, &[1])?;
+    let apart = cx.op2("sub", to, from)?;
+    let apart = cx.op("abs", &[("x", apart)])?;
+    let near = cx.op2("sub", unit, apart)?;
+    let near = cx.op("relu", &[("x", near)])?;
+    cx.float_of(near)
 }
 
 /// A number that is a 32-bit float whatever is computed in.
