@@ -36,45 +36,79 @@ impl Gate {
     }
 
     fn of(f: Fields<'_>) -> Result<Gate, Reason> {
-        let with = |name: &str, gate: Gate, want: (f64, f64)| -> Result<Option<Gate>, Reason> {
-            let Some(p) = f.message(name)? else { return Ok(None) };
-            let (alpha, beta) = (p.float("alpha")?, p.float("beta")?);
+        Activation::of(f)?.usual()
+    }
+}
+
+/// An activation with the numbers that it has, if any.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Activation {
+    pub(crate) kind: Gate,
+    /// `alpha x + beta` of the linear one and within the hard sigmoid, `alpha tanh(beta x)`.
+    pub(crate) numbers: (f64, f64),
+}
+
+impl Activation {
+    const SIGMOID: Activation = Activation { kind: Gate::Sigmoid, numbers: (0.0, 0.0) };
+    const TANH: Activation = Activation { kind: Gate::Tanh, numbers: (1.0, 1.0) };
+
+    pub(crate) fn of(f: Fields<'_>) -> Result<Activation, Reason> {
+        // In recurrent layers the factors of the scaled tanh are 1 where none are stated, as those of MIL's ops.
+        for (name, kind) in
+            [("linear", Gate::Linear), ("scaledTanh", Gate::Tanh), ("sigmoidHard", Gate::HardSigmoid)]
+        {
+            let Some(p) = f.message(name)? else { continue };
+            let (usual, stated) = (Activation::usual_numbers(kind), (p.float("alpha")?, p.float("beta")?));
             // Converters leave the numbers out, or round them.
-            let stated = (alpha, beta) != (0.0, 0.0);
-            if stated && ((alpha - want.0).abs() > 0.01 || (beta - want.1).abs() > 0.01) {
-                return Err(Reason::Missing(format!("a recurrent {name} of {alpha} and {beta}")));
-            }
-            Ok(Some(gate))
-        };
-        if let Some(g) = with("linear", Gate::Linear, (1.0, 0.0))? {
-            return Ok(g);
+            let near = (stated.0 - usual.0).abs() <= 0.01 && (stated.1 - usual.1).abs() <= 0.01;
+            let numbers = if near || stated == (0.0, 0.0) { usual } else { stated };
+            return Ok(Activation { kind, numbers });
         }
-        // In recurrent layers the factors of the scaled tanh are 1, as those of MIL's ops.
-        if let Some(g) = with("scaledTanh", Gate::Tanh, (1.0, 1.0))? {
-            return Ok(g);
-        }
-        if let Some(g) = with("sigmoidHard", Gate::HardSigmoid, Gate::HARD_SIGMOID)? {
-            return Ok(g);
-        }
-        for (name, gate) in [("sigmoid", Gate::Sigmoid), ("tanh", Gate::Tanh), ("ReLU", Gate::Relu)] {
+        for (name, kind) in [("sigmoid", Gate::Sigmoid), ("tanh", Gate::Tanh), ("ReLU", Gate::Relu)] {
             if f.has(name) {
-                return Ok(gate);
+                return Ok(Activation { kind, numbers: Activation::usual_numbers(kind) });
             }
         }
         Err(Reason::field("activations", "an activation that recurrent layers do not take, or none"))
     }
 
+    fn usual_numbers(kind: Gate) -> (f64, f64) {
+        match kind {
+            Gate::Linear => (1.0, 0.0),
+            Gate::Tanh => Activation::TANH.numbers,
+            Gate::HardSigmoid => Gate::HARD_SIGMOID,
+            Gate::Sigmoid | Gate::Relu => (0.0, 0.0),
+        }
+    }
+
+    /// The activation without numbers of its own.
+    pub(crate) fn usual(self) -> Result<Gate, Reason> {
+        let Activation { kind, numbers: (alpha, beta) } = self;
+        match (alpha, beta) == Activation::usual_numbers(kind) {
+            true => Ok(kind),
+            false => Err(Reason::Missing(format!("a recurrent {kind:?} of {alpha} and {beta}"))),
+        }
+    }
+
     /// The activations of the field, which must be `N`; without any, the first is a sigmoid and the others are tanh.
-    fn all<const N: usize>(f: Fields<'_>, field: &str) -> Result<[Gate; N], Reason> {
-        let found: Vec<Gate> = f.messages(field)?.into_iter().map(Gate::of).collect::<Result<_, _>>()?;
+    pub(crate) fn all<const N: usize>(f: Fields<'_>, field: &str) -> Result<[Activation; N], Reason> {
+        let found: Vec<_> = f.messages(field)?.into_iter().map(Activation::of).collect::<Result<_, _>>()?;
         let n = found.len();
         if n == 0 {
-            return Ok(std::array::from_fn(|i| if i == 0 { Gate::Sigmoid } else { Gate::Tanh }));
+            let default = |i| if i == 0 { Activation::SIGMOID } else { Activation::TANH };
+            return Ok(std::array::from_fn(default));
         }
         found
             .try_into()
             .map_err(|_| Reason::field(field, format!("{N} activations are needed, this has {n}")))
     }
+}
+
+fn usual<const N: usize>(all: [Activation; N]) -> Result<[Gate; N], Reason> {
+    for a in all {
+        a.usual()?;
+    }
+    Ok(all.map(|a| a.kind))
 }
 
 /// What each of the four layers says.
@@ -94,7 +128,7 @@ pub struct Common {
 
 impl Common {
     /// `options` holds the flags, `bias` is the name of the one of the biases.
-    fn of(f: Fields<'_>, options: Fields<'_>, bias: &str) -> Result<Common, Reason> {
+    pub(crate) fn of(f: Fields<'_>, options: Fields<'_>, bias: &str) -> Result<Common, Reason> {
         Ok(Common {
             input: f.size("inputVectorSize")?,
             size: f.size("outputVectorSize")?,
@@ -148,7 +182,7 @@ impl Gru {
     /// Where a field is not of its type, or an activation not one of recurrent layers.
     pub fn of(attrs: &Attrs) -> Result<Gru, Reason> {
         let f = Fields(attrs);
-        let [gate, output] = Gate::all(f, "activations")?;
+        let [gate, output] = usual(Activation::all(f, "activations")?)?;
         Ok(Gru { common: Common::of(f, f, "hasBiasVectors")?, gate, output })
     }
 }
@@ -187,24 +221,34 @@ impl Lstm {
     pub fn both_ways(attrs: &Attrs) -> Result<Lstm, Reason> {
         let f = Fields(attrs);
         let lstm = Lstm::of(f, "activationsForwardLSTM")?;
-        if Gate::all::<3>(f, "activationsBackwardLSTM")? != lstm.gates {
+        if usual(Activation::all::<3>(f, "activationsBackwardLSTM")?)? != lstm.gates {
             return Err(Reason::Missing("an LSTM whose directions have different activations".into()));
         }
         Ok(lstm)
     }
 
     fn of(f: Fields<'_>, activations: &str) -> Result<Lstm, Reason> {
-        let p = f.message_or_empty("params")?;
-        if p.flag("coupledInputAndForgetGate")? {
+        let (lstm, all, coupled) = Lstm::read(f, activations)?;
+        if coupled {
             return Err(Reason::Missing("an LSTM whose forget gate is what the input gate leaves".into()));
         }
+        usual(all)?;
+        Ok(lstm)
+    }
+
+    /// Any LSTM: what it says, its activations with their numbers, and whether its forget gate is what the input gate
+    /// leaves of 1, without weights of its own.
+    pub(crate) fn read(f: Fields<'_>, activations: &str) -> Result<(Lstm, [Activation; 3], bool), Reason> {
+        let p = f.message_or_empty("params")?;
         let clip = p.float_or("cellClipThreshold", CLIP)?;
-        Ok(Lstm {
+        let all = Activation::all::<3>(f, activations)?;
+        let lstm = Lstm {
             common: Common::of(f, p, "hasBiasVectors")?,
-            gates: Gate::all(f, activations)?,
+            gates: all.map(|a| a.kind),
             forget_bias: p.flag("forgetBias")?,
             peephole: p.flag("hasPeepholeVectors")?,
             clip: (clip < NO_CLIP).then_some(clip),
-        })
+        };
+        Ok((lstm, all, p.flag("coupledInputAndForgetGate")?))
     }
 }

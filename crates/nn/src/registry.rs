@@ -61,8 +61,6 @@ const fn missing(name: &'static str, since: i32, effect: Effect, why: &'static s
 }
 
 const NETWORKS: &str = "its networks lower layer by layer; types are inferred through them";
-const GRU: &str = "activations with parameters of their own; linear ones on unknown or more than 64 steps";
-const COUPLED: &str = "coupled input and forget gates; activations with parameters of their own";
 
 /// The table, in the order of the format's field numbers.
 static LAYERS: &[Layer] = &[
@@ -100,10 +98,10 @@ static LAYERS: &[Layer] = &[
     row("sequenceRepeat", 1, r::sequence_repeat, ""),
     row("reorganizeData", 1, r::reorganize, ""),
     row("slice", 1, r::slice, ""),
-    partly(row("simpleRecurrent", 1, r::simple_recurrent, ""), "activations with parameters of their own"),
-    partly(row("gru", 1, r::gru, ""), GRU),
-    partly(row("uniDirectionalLSTM", 1, r::unidirectional_lstm, ""), COUPLED),
-    partly(row("biDirectionalLSTM", 1, r::bidirectional_lstm, ""), COUPLED),
+    row("simpleRecurrent", 1, r::simple_recurrent, ""),
+    row("gru", 1, r::gru, ""),
+    row("uniDirectionalLSTM", 1, r::unidirectional_lstm, ""),
+    row("biDirectionalLSTM", 1, r::bidirectional_lstm, ""),
     missing("custom", 2, Effect::Opaque, "the app implements it"),
     row("copy", 4, r::copy, ""),
     missing("branch", 4, Effect::Opaque, NETWORKS),

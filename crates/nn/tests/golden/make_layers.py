@@ -15,7 +15,7 @@ import sys
 
 from case import CASES
 
-for part in ("compute", "combine", "move", "recur", "computed", "deconvolve"):
+for part in ("compute", "combine", "move", "recur", "computed", "deconvolve", "gates"):
     __import__(part)
 
 with open(sys.argv[1], "w") as out:
