@@ -84,3 +84,29 @@ fn upgraded_models_give_what_the_networks_gave() {
         }
     }
 }
+
+#[test]
+fn loops_that_are_left_give_what_they_give_in_python() {
+    let old = source("convert/nn_loops.mlmodel");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new.mlpackage");
+    let array = |items: &[f32]| Array::new(DType::F32, [items.len() as u64], items.to_vec()).unwrap().into();
+    // testdata/convert/make_loops.py prints what its transcript of the loops gives
+    for (limit, stop, y, last, tests) in [
+        (5.0, 9.0, [7.0, -14.0, 28.0, -3.5], [2.5, -5.0, 10.0, -1.25], 6.0),
+        (9.0, 3.0, [102.5, 95.0, 110.0, 98.75], [1.5, -3.0, 6.0, -0.75], 4.0),
+        (3.0, 9.0, [2.5, -5.0, 10.0, -1.25], [1.5, -3.0, 6.0, -0.75], 4.0),
+    ] {
+        let inputs: Vec<Value> = vec![array(&[0.5, -1.0, 2.0, -0.25]), array(&[limit]), array(&[stop])];
+        let numbers = |model: &Model| outputs(model, &inputs).into_iter().map(|(n, _)| n).collect::<Vec<_>>();
+        let want = [y.to_vec(), last.to_vec(), vec![tests], vec![8.0]];
+        assert_eq!(numbers(&old), want);
+        for opset in [Opset::Ios15, Opset::Ios18] {
+            for precision in [DType::F32, DType::F16] {
+                let new = upgrade(&old, UpgradeOptions { opset, precision }).unwrap();
+                new.write(&path, &WriteOptions::new().force(true)).unwrap();
+                assert_eq!(numbers(&Model::open(&path).unwrap()), want, "{precision} for {}", opset.name());
+            }
+        }
+    }
+}

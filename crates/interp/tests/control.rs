@@ -2,28 +2,71 @@
 //! tests expect. Programs in Python stand beside the numbers; `x@1` is the second value of the blob `x`.
 
 use anewrite_interp::{Arithmetic, Array, EvalError, Evaluator, Options, Outputs};
+use anewrite_ir::dims::DimTable;
+use anewrite_ir::infer::Facts;
+use anewrite_ir::mil::Mil;
 use anewrite_ir::text::parse;
+use anewrite_ir::{Builder, DialectId, Opset, Place, Program, TensorType, verify};
+use anewrite_nn::{NetworkOptions, lower_network};
 use anewrite_tensor::DType;
 
-fn run(body: &str, inputs: &[(&str, &[f32])]) -> Result<Outputs, EvalError> {
+type Inputs<'a> = &'a [(&'a str, &'a [f32])];
+
+fn network(body: &str, inputs: Inputs<'_>) -> Program {
     let args: Vec<String> =
         inputs.iter().map(|(name, x)| format!("tensor<fp32, [{}]> {name}", x.len())).collect();
     let head = "program(1.0)[arrayInputShapeMapping = EXACT_ARRAY_MAPPING]";
     let text = format!("{head} {{ func main({}) {{ {body}; }}", args.join(", "));
-    let p = parse(&text).unwrap_or_else(|e| panic!("{e}\n{text}"));
+    parse(&text).unwrap_or_else(|e| panic!("{e}\n{text}"))
+}
+
+fn evaluated(p: &Program, inputs: Inputs<'_>) -> Result<Outputs, EvalError> {
     let given = inputs.iter().map(|(name, x)| {
         let a = Array::new(DType::F32, [x.len() as u64], x.to_vec()).unwrap();
         ((*name).into(), a.into())
     });
     let given = given.collect();
     let options = Options { arithmetic: Arithmetic::Fp32, ..Options::default() };
-    Evaluator::new(&p, options).run("main", given)
+    Evaluator::new(p, options).run("main", given)
 }
 
-/// The numbers of all outputs, one after another.
-fn numbers(body: &str, inputs: &[(&str, &[f32])]) -> Vec<f64> {
-    let out = run(body, inputs).unwrap();
+fn run(body: &str, inputs: Inputs<'_>) -> Result<Outputs, EvalError> {
+    evaluated(&network(body, inputs), inputs)
+}
+
+/// The network as an ML Program.
+fn lowered(network: &Program, inputs: Inputs<'_>, opset: Opset) -> Program {
+    let mut p = Program::new(DialectId::Mil);
+    let (_, body) = p.add_function("main", opset.name());
+    let array = |x: &[f32]| TensorType::fixed(DType::F32, [x.len() as u64]);
+    let args: Vec<_> = inputs.iter().map(|(name, x)| p.add_arg(body, name, array(x).into())).collect();
+    let (mut facts, mut dims) = (Facts::default(), DimTable::default());
+    let mut b = Builder::new(&mut p, &mut facts, &mut dims, &Mil, opset, Place::End(body));
+    let options = NetworkOptions { float: DType::F32, compressed: false };
+    let out = lower_network(network, &mut b, &args, options).unwrap_or_else(|e| panic!("{e:?}"));
+    for v in out {
+        p.add_output(body, v);
+    }
+    let broken = verify::verify(&p, &Mil).err();
+    assert!(broken.is_none(), "{broken:?}\n{}", anewrite_ir::text::print(&p, &Default::default()));
+    p
+}
+
+fn listed(out: &Outputs) -> Vec<f64> {
     out.values.iter().flat_map(|(_, v)| v.tensor().unwrap().to_f64s().unwrap()).collect()
+}
+
+/// The numbers of all outputs, one after another: those of the network, and of what it lowers to in the first opset and
+/// a later one.
+fn numbers(body: &str, inputs: Inputs<'_>) -> Vec<f64> {
+    let p = network(body, inputs);
+    let have = listed(&evaluated(&p, inputs).unwrap());
+    for opset in [Opset::Ios15, Opset::Ios18] {
+        let program = lowered(&p, inputs, opset);
+        let also = evaluated(&program, inputs).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(listed(&also), have, "as a program of {}", opset.name());
+    }
+    have
 }
 
 /// `<blob> = [<value>]` as a layer.
@@ -231,4 +274,178 @@ fn a_loop_without_an_end_ends() {
     );
     let e = run(&body, &[("x", &[0.])]).unwrap_err();
     assert!(e.to_string().contains("rounds"), "{e}");
+}
+
+#[test]
+fn a_blob_that_one_network_alone_makes_and_nothing_reads() {
+    // y = x; if c: t = 3 * x; y = t + 1
+    let body = r#"
+        y@0 = nn.copy(input = x);
+        t, y@1 = nn.branch(input = c, carried = y@0)[layer.networks = ["ifBranch"]]
+            (t@1, y@2) {
+                t@2 = nn.multiply(input = x)[alpha = 3.0];
+                y@3 = nn.add(input = t@2)[alpha = 1.0];
+            } -> (t@2, y@3);
+    } -> (y@1)"#;
+    assert_eq!(numbers(body, &[("x", &[2., -1.]), ("c", &[1.])]), [7., -2.]);
+    assert_eq!(numbers(body, &[("x", &[2., -1.]), ("c", &[0.])]), [2., -1.]);
+}
+
+#[test]
+fn blobs_that_a_loop_alone_makes() {
+    // n = 0
+    // while n < 3: n += 1; last = x * n
+    let body = format!(
+        r#"{}
+        n@1, last@1 = nn.loop(carried = n@0)[maxLoopIterations = 3, layer.networks = ["bodyNetwork"]]
+            (n@2, last@2) {{
+                n@3 = nn.add(input = n@2)[alpha = 1.0];
+                last@3 = nn.multiplyBroadcastable(input = (x, n@3));
+            }} -> (n@3, last@3);
+    }} -> (last@1, n@1)"#,
+        load("n@0", "0")
+    );
+    assert_eq!(numbers(&body, &[("x", &[2., 5.])]), [6., 15., 3.]);
+}
+
+#[test]
+fn a_blob_made_in_a_round_and_read_in_the_next() {
+    // n = y = 0
+    // for _ in range(4):
+    //     if n > 0: y += seen        # what the round before saw
+    //     n += 1; seen = n * 10
+    let (n, y) = (load("n@0", "0"), load("y@0", "0"));
+    let body = format!(
+        r#"{n} {y}
+        n@1, y@1, seen@1 = nn.loop(carried = (n@0, y@0))[maxLoopIterations = 4, layer.networks = ["bodyNetwork"]]
+            (n@2, y@2, seen@2) {{
+                y@3 = nn.branch(input = n@2, carried = y@2)[layer.networks = ["ifBranch"]]
+                    (y@4) {{ y@5 = nn.add(input = (y@4, seen@2)); }} -> (y@5);
+                n@3 = nn.add(input = n@2)[alpha = 1.0];
+                seen@3 = nn.multiply(input = n@3)[alpha = 10.0];
+            }} -> (n@3, y@3, seen@3);
+    }} -> (y@1, n@1)"#
+    );
+    assert_eq!(numbers(&body, &[("x", &[0.])]), [60., 4.]);
+}
+
+#[test]
+fn a_break_under_a_condition_that_is_computed() {
+    // i = s = tests = 0
+    // while True:
+    //     tests += 1
+    //     if not i < limit: break
+    //     i += 1
+    //     if i > stop: s += 100; break
+    //     if i == 2: continue
+    //     s += i
+    let (i, s, tests) = (load("i@0", "0"), load("s@0", "0"), load("tests@0", "0"));
+    let body = format!(
+        r#"{i} {s} {tests}
+        go, i@1, s@1, tests@1 = nn.loop(carried = (i@0, s@0, tests@0))[conditionVar = "go",
+                layer.networks = ["conditionNetwork", "bodyNetwork"]]
+            (go@1, i@2, s@2, tests@2) {{
+                tests@3 = nn.add(input = tests@2)[alpha = 1.0];
+                go@2 = nn.lessThan(input = (i@2, limit));
+            }} -> (go@2, i@2, s@2, tests@3),
+            (go@3, i@3, s@3, tests@4) {{
+                i@4 = nn.add(input = i@3)[alpha = 1.0];
+                far = nn.greaterThan(input = (i@4, stop));
+                s@4 = nn.branch(input = far, carried = s@3)[layer.networks = ["ifBranch"]]
+                    (s@5) {{ s@6 = nn.add(input = s@5)[alpha = 100.0]; nn.loopBreak(); }} -> (s@6);
+                two = nn.equal(input = i@4)[alpha = 2.0];
+                nn.branch(input = two)[layer.networks = ["ifBranch"]] {{ nn.loopContinue(); }} -> ();
+                s@7 = nn.add(input = (s@4, i@4));
+            }} -> (go@3, i@4, s@7, tests@4);
+    }} -> (i@1, s@1, tests@1)"#
+    );
+    let ends = |limit: f32, stop: f32| numbers(&body, &[("limit", &[limit]), ("stop", &[stop])]);
+    // python: the loop above
+    assert_eq!(ends(5., 9.), [5., 13., 6.]);
+    assert_eq!(ends(9., 3.), [4., 104., 4.]);
+    assert_eq!(ends(0., 3.), [0., 0., 1.]);
+    assert_eq!(ends(2., 1.), [2., 101., 2.]);
+}
+
+#[test]
+fn both_networks_of_a_branch_leave_a_round() {
+    // n = y = 0
+    // for _ in range(8):
+    //     n += 1
+    //     if n < 4: y += n; continue
+    //     else: y *= 10; break
+    //     y = -1
+    let (n, y) = (load("n@0", "0"), load("y@0", "0"));
+    let body = format!(
+        r#"{n} {y}
+        n@1, y@1 = nn.loop(carried = (n@0, y@0))[maxLoopIterations = 8, layer.networks = ["bodyNetwork"]]
+            (n@2, y@2) {{
+                n@3 = nn.add(input = n@2)[alpha = 1.0];
+                low = nn.lessThan(input = n@3)[alpha = 4.0];
+                y@3 = nn.branch(input = low, carried = y@2)[layer.networks = ["ifBranch", "elseBranch"]]
+                    (y@4) {{ y@5 = nn.add(input = (y@4, n@3)); nn.loopContinue(); }} -> (y@5),
+                    (y@6) {{ y@7 = nn.multiply(input = y@6)[alpha = 10.0]; nn.loopBreak(); }} -> (y@7);
+                y@8 = nn.add(input = x)[alpha = -1.0];
+            }} -> (n@3, y@8);
+    }} -> (y@1, n@1)"#
+    );
+    assert_eq!(numbers(&body, &[("x", &[0.])]), [60., 4.]);
+}
+
+#[test]
+fn a_loop_that_is_left_from_two_branches_deep() {
+    // a = b = 0
+    // for _ in range(3):
+    //     b += 1
+    //     for _ in range(6):
+    //         a += 1
+    //         if b > 1:
+    //             if a > 8: break
+    //             a += 2
+    //         t = a
+    //     b += 10 if a > 8 else 0
+    let (a, b) = (load("a@0", "0"), load("b@0", "0"));
+    let body = format!(
+        r#"{a} {b}
+        a@1, b@1 = nn.loop(carried = (a@0, b@0))[maxLoopIterations = 3, layer.networks = ["bodyNetwork"]]
+            (a@2, b@2) {{
+                b@3 = nn.add(input = b@2)[alpha = 1.0];
+                a@3, t = nn.loop(carried = a@2)[maxLoopIterations = 6, layer.networks = ["bodyNetwork"]]
+                    (a@4, t@1) {{
+                        a@5 = nn.add(input = a@4)[alpha = 1.0];
+                        later = nn.greaterThan(input = b@3)[alpha = 1.0];
+                        a@6 = nn.branch(input = later, carried = a@5)[layer.networks = ["ifBranch"]]
+                            (a@7) {{
+                                far = nn.greaterThan(input = a@7)[alpha = 8.0];
+                                nn.branch(input = far)[layer.networks = ["ifBranch"]] {{ nn.loopBreak(); }} -> ();
+                                a@8 = nn.add(input = a@7)[alpha = 2.0];
+                            }} -> (a@8);
+                        t@2 = nn.copy(input = a@6);
+                    }} -> (a@6, t@2);
+                more = nn.greaterThan(input = a@3)[alpha = 8.0];
+                b@4 = nn.branch(input = more, carried = b@3)[layer.networks = ["ifBranch"]]
+                    (b@5) {{ b@6 = nn.add(input = b@5)[alpha = 10.0]; }} -> (b@6);
+            }} -> (a@3, b@4);
+    }} -> (a@1, b@1)"#
+    );
+    // python: the loops above
+    assert_eq!(numbers(&body, &[("x", &[0.])]), [11., 23.]);
+}
+
+#[test]
+fn a_blob_of_a_loop_alone_under_a_condition() {
+    // i = 0
+    // while i < limit: i += 1; last = x * i
+    let i = load("i@0", "0");
+    let body = format!(
+        r#"{i}
+        go, i@1, last@1 = nn.loop(carried = i@0)[conditionVar = "go", layer.networks = ["conditionNetwork", "bodyNetwork"]]
+            (go@1, i@2, last@2) {{ go@2 = nn.lessThan(input = (i@2, limit)); }} -> (go@2, i@2, last@2),
+            (go@3, i@3, last@3) {{
+                i@4 = nn.add(input = i@3)[alpha = 1.0];
+                last@4 = nn.multiplyBroadcastable(input = (x, i@4));
+            }} -> (go@3, i@4, last@4);
+    }} -> (last@1)"#
+    );
+    assert_eq!(numbers(&body, &[("x", &[2., 5.]), ("limit", &[3.])]), [6., 15.]);
 }

@@ -15,7 +15,8 @@ pub enum Status {
     Lowered,
     /// All do but those named.
     Partly(&'static str),
-    /// None does, because MIL has nothing that means it, or because the type has no meaning in the format.
+    /// None does by itself, because MIL has nothing that means it, because the type has no meaning in the format, or
+    /// because it is about the network around it, with which it lowers.
     Missing(&'static str),
 }
 
@@ -60,7 +61,7 @@ const fn missing(name: &'static str, since: i32, effect: Effect, why: &'static s
     Layer { name, since, effect, status: Status::Missing(why), rule: None }
 }
 
-const NETWORKS: &str = "its networks lower layer by layer; types are inferred through them";
+const NETWORKS: &str = "it lowers with the network that it stands in";
 
 /// The table, in the order of the format's field numbers.
 static LAYERS: &[Layer] = &[
@@ -106,8 +107,8 @@ static LAYERS: &[Layer] = &[
     row("copy", 4, r::copy, ""),
     missing("branch", 4, Effect::Opaque, NETWORKS),
     missing("loop", 4, Effect::Opaque, NETWORKS),
-    missing("loopBreak", 4, Effect::Opaque, "leaving a loop from inside"),
-    missing("loopContinue", 4, Effect::Opaque, "leaving a turn of a loop from inside"),
+    missing("loopBreak", 4, Effect::Opaque, NETWORKS),
+    missing("loopContinue", 4, Effect::Opaque, NETWORKS),
     row("rangeStatic", 4, r::range_static, ""),
     row("rangeDynamic", 4, r::range_dynamic, ""),
     row("clip", 4, r::clip, ""),

@@ -43,6 +43,7 @@ fn models_by_others_become_programs_of_every_opset() {
         "models/s4tf_bmm.mlmodel",
         "convert/nn_image.mlmodel",
         "convert/nn_control.mlmodel",
+        "convert/nn_loops.mlmodel",
     ] {
         for opset in [Opset::Ios15, Opset::Ios16, Opset::Ios17, Opset::Ios18] {
             for precision in [DType::F16, DType::F32] {
