@@ -15,7 +15,7 @@ import sys
 
 from case import CASES
 
-for part in ("compute", "combine", "move", "recur", "computed", "deconvolve", "gates"):
+for part in ("compute", "combine", "move", "recur", "computed", "deconvolve", "gates", "ranks"):
     __import__(part)
 
 with open(sys.argv[1], "w") as out:
