@@ -1,42 +1,16 @@
 //! Each finding where it is due, and not where it is not.
 
-use anewrite_ane::{FamilySet, Target};
-use anewrite_check::{Interface, Subject, examine, findings, place_all};
+mod common;
+
+use anewrite_check::Interface;
 use anewrite_diag::{Answer, Finding, Severity};
-use anewrite_ir::infer::infer;
-use anewrite_ir::mil::Mil;
 use anewrite_ir::text::parse;
 use anewrite_ir::{Attr, DialectId, NewOp, Place, Program, TensorType, Type};
-use anewrite_nn::Nn;
 use anewrite_tensor::DType;
-
-fn look(p: &Program, target: &str, interface: &Interface) -> Vec<Finding> {
-    let inferred = if p.dialect == DialectId::Mil { infer(p, &Mil) } else { infer(p, &Nn::of(p)) };
-    let target = Target::parse(target).unwrap();
-    let all = Target::new(FamilySet::engines().union(target.families()), target.os().from);
-    let examined = examine(p, &inferred.facts, &all);
-    let placements: Vec<_> = examined.iter().map(|function| place_all(function, &target)).collect();
-    findings(&Subject {
-        program: p,
-        facts: &inferred.facts,
-        target: &target,
-        examined: &examined,
-        placements: &placements,
-        interface,
-    })
-}
-
-fn of(text: &str, target: &str) -> Vec<Finding> {
-    look(&parse(text).unwrap(), target, &Interface::default())
-}
+use common::{code, look, of};
 
 fn main(body: &str, outputs: &str) -> String {
     format!("func main<CoreML8>(tensor<fp16, [1, 16, 40, 40]> x) {{ {body} }} -> ({outputs});")
-}
-
-/// The finding of this code, if there is one.
-fn code(found: &[Finding], number: u16) -> Option<&Finding> {
-    found.iter().find(|f| f.code.number() == number)
 }
 
 #[track_caller]

@@ -62,6 +62,7 @@ const KINDS: &[Kind] = kinds! {
     "014" "rank"
     "015" "axis-extent"
     "016" "narrow-last-axis"
+    "017" "array-mapping"
     "020" "convolution-kernel"
     "021" "pooling-window"
     "022" "stride"
@@ -85,6 +86,7 @@ const KINDS: &[Kind] = kinds! {
     "046" "state"
     "047" "compiler-crash"
     "048" "slow-op"
+    "049" "stored-weights"
 };
 
 /// Every kind of finding, by code.

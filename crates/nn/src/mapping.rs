@@ -50,6 +50,16 @@ impl Mapping {
         if inputs_are_exact(p) || newer() { Mapping::Exact } else { Mapping::Rank5 }
     }
 
+    /// Whether the network says itself that its arrays or images keep the axes that they have.
+    pub fn is_stated(p: &Program) -> bool {
+        inputs_are_exact(p)
+    }
+
+    /// The first two layers of specification 4 or later.
+    pub fn newer_layers(p: &Program) -> Vec<OpId> {
+        p.functions().flat_map(|(_, f)| p.ops(f.body)).filter(|&op| is_newer(p, op)).take(2).collect()
+    }
+
     /// Whether the mapping of the network would be another one without this layer.
     pub fn rests_on(p: &Program, op: OpId) -> bool {
         let body = p.function(p.func_of(op)).body;

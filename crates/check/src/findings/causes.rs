@@ -208,6 +208,7 @@ const CAUSES: &[(u16, &[&str])] = &[
     (46, &["state-width", "state-through-movement"]),
     (47, &["model-conv-chain"]),
     (48, &["topk-slow", "weight-transfer-notch"]),
+    (49, &["nn-weights-half", "nn-weights-quantised"]),
 ];
 
 /// Remarks that are worth a warning; the others are for the curious.

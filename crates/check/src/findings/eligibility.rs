@@ -8,12 +8,15 @@ use anewrite_ir::OpId;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::causes::{NOT_KNOWN, of_row as code_of};
-use super::{Subject, names, new, text};
+use super::{Subject, cuts, names, new, text};
 use crate::View;
 use crate::judge::loads_constant;
 
 /// A share of the arithmetic, or of the plan's cost, below which ops do not matter for it.
 const LITTLE: f64 = 0.01;
+
+/// The number of the code of custom layers.
+const CUSTOM: u16 = 4;
 
 /// What decides about an op on some families.
 #[derive(Clone, Debug)]
@@ -169,6 +172,10 @@ fn finding(subject: &Subject<'_>, group: Group) -> Finding {
         ..evidence(ground, says)
     });
     found.evidence = told.collect();
+    if found.code.number() == CUSTOM {
+        let ops: Vec<OpId> = group.ops.iter().map(|(op, _)| *op).collect();
+        cuts::describe(subject, &mut found, &ops);
+    }
     found
 }
 

@@ -2,8 +2,10 @@
 
 mod causes;
 mod constants;
+mod cuts;
 mod eligibility;
 mod layout;
+mod mapping;
 mod model;
 mod planning;
 mod remarks;
@@ -55,6 +57,7 @@ pub fn findings(subject: &Subject<'_>) -> Vec<Finding> {
     found.extend(constants::find(subject));
     found.extend(sums::find(subject));
     found.extend(model::find(subject));
+    found.extend(mapping::find(subject));
     let cost = |f: &Finding| f.cost.as_ref().map_or(0.0, |cost| cost.ms);
     found.sort_by(|a, b| {
         (b.severity.cmp(&a.severity))
