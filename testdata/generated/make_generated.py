@@ -14,6 +14,7 @@ import pathlib
 import shutil
 
 from network import CASES, Network, case, draw
+import nn_arithmetic  # noqa: F401
 import nn_movement  # noqa: F401
 import nn_recurrent  # noqa: F401
 import coremltools as ct

@@ -26,7 +26,7 @@ fn every_rule_keeps_its_promise_on_its_models() {
     for path in &paths {
         let model = Model::open(path).unwrap();
         let none: &[&str] = &[];
-        let selection = Selection::new(none, none).unwrap().force(&codes).unwrap();
+        let selection = Selection::new(none, none).unwrap().approximate(true).force(&codes).unwrap();
         let options = RewriteOptions { selection, ..RewriteOptions::default() };
         let report = match rewrite(&model, &options) {
             Ok(done) => done.report,

@@ -2,6 +2,9 @@
 
 use anewrite_rewrite::Rule;
 
+mod axes;
+mod functions;
+mod known;
 mod layers;
 mod n001_add_broadcastable;
 mod n002_multiply_broadcastable;
@@ -11,6 +14,7 @@ mod n005_split_nd;
 mod n006_load_constant_nd;
 mod n007_extremum_broadcastable;
 mod n008_divide_broadcastable;
+mod n009_divide_tensors;
 mod n010_softmax_nd;
 mod n011_reduce_nd;
 mod n012_slice_static;
@@ -19,6 +23,7 @@ mod n014_batched_matmul;
 mod n015_upsample;
 mod n016_transpose;
 mod n017_gather;
+mod n018_power;
 mod n030_max_pool;
 mod n031_pool_stride;
 mod n032_dilated_convolution;
@@ -56,6 +61,7 @@ pub fn rules() -> &'static [&'static dyn Rule] {
         &n006_load_constant_nd::LoadConstantNd,
         &n007_extremum_broadcastable::ExtremumBroadcastable,
         &n008_divide_broadcastable::DivideBroadcastable,
+        &n009_divide_tensors::DivideTensors,
         &n010_softmax_nd::SoftmaxNd,
         &n011_reduce_nd::ReduceNd,
         &n012_slice_static::SliceStatic,
@@ -64,6 +70,7 @@ pub fn rules() -> &'static [&'static dyn Rule] {
         &n015_upsample::Upsample,
         &n016_transpose::Transpose,
         &n017_gather::Gather,
+        &n018_power::Power,
         &n030_max_pool::MaxPool,
         &n031_pool_stride::PoolStride,
         &n032_dilated_convolution::DilatedConvolution,

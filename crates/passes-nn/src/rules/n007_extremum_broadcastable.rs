@@ -1,13 +1,12 @@
 //! N007: a `maxBroadcastable` or `minBroadcastable` of equal shapes, or with a number, is one of the first layers.
 
-use anewrite_ir::{Attr, Attrs};
+use anewrite_ir::Attrs;
 use anewrite_nn::INPUT;
-use anewrite_rewrite::{
-    Match, Miss, PatchBuilder, PatchValue, Pattern, Rule, RuleInfo, declare_rule, ensure,
-};
+use anewrite_rewrite::{Match, Miss, PatchBuilder, Pattern, Rule, RuleInfo, declare_rule, ensure};
 
-use crate::rules::layers::{layer, negative, same};
-use crate::rules::operands::{Operand, Show, mapping_stays, pair};
+use crate::rules::functions::{at_least, at_most, number};
+use crate::rules::layers::{layer, same};
+use crate::rules::operands::{Show, mapping_stays, pair};
 
 declare_rule! {
     /// ## What it does
@@ -89,9 +88,13 @@ impl Rule for ExtremumBroadcastable {
         mapping_stays(m, op)?;
         let [x, y] = pair(m, op)?;
         let is_max = &*m.data(op).kind == "nn.maxBroadcastable";
+        let threshold = |patch: &mut PatchBuilder<'_>, value, n| {
+            let x = patch.tap(value);
+            if is_max { at_least(patch, x, n) } else { at_most(patch, x, n) }
+        };
         let result = match (number(&x, &y), number(&y, &x)) {
-            (Some(n), _) => threshold(patch, &x, n, is_max)?,
-            (_, Some(n)) => threshold(patch, &y, n, is_max)?,
+            (Some(n), _) => threshold(patch, x.value, n)?,
+            (_, Some(n)) => threshold(patch, y.value, n)?,
             _ => {
                 ensure!(
                     same(&x.shape, &y.shape),
@@ -106,32 +109,6 @@ impl Rule for ExtremumBroadcastable {
         };
         patch.replace(m.result(op)?, result)
     }
-}
-
-/// The one finite number that `c` is, if it adds no axes to `x`.
-fn number(x: &Operand<'_>, c: &Operand<'_>) -> Option<f64> {
-    let n = c.constant.filter(|t| t.count() == 1)?.scalar_f64()?;
-    (n.is_finite() && c.shape.len() <= x.shape.len()).then_some(n)
-}
-
-fn threshold(
-    patch: &mut PatchBuilder<'_>,
-    x: &Operand<'_>,
-    n: f64,
-    is_max: bool,
-) -> Result<PatchValue, Miss> {
-    let x = patch.tap(x.value);
-    let mut attrs: Attrs = vec![("type".into(), Attr::Enum("THRESHOLD".into()))];
-    let alpha = if is_max { n } else { -n };
-    if alpha != 0.0 {
-        attrs.push(("alpha".into(), Attr::Float(alpha)));
-    }
-    if is_max {
-        return layer(patch, "nn.unary", &[(INPUT, x)], attrs);
-    }
-    attrs.push(("scale".into(), Attr::Float(-1.0)));
-    let below = layer(patch, "nn.unary", &[(INPUT, x)], attrs)?;
-    negative(patch, below, 0.0)
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 
 use anewrite_ir::{Attr, Attrs};
 use anewrite_nn::INPUT;
-use anewrite_rewrite::{Match, Miss, PatchBuilder, Pattern, Rule, RuleInfo, declare_rule, ensure};
+use anewrite_rewrite::{Match, Miss, PatchBuilder, Pattern, Rule, RuleInfo, declare_rule};
 
+use crate::rules::axes::{name, reduced};
 use crate::rules::layers::layer;
 use crate::rules::operands::{Operand, mapping_stays};
 
@@ -75,23 +76,7 @@ impl Rule for ReduceNd {
         mapping_stays(m, op)?;
         let x = Operand::of(m, m.arg(op, INPUT)?)?;
         let rank = x.shape.len();
-        let is_set = |name: &str| m.attr(op, name).and_then(Attr::as_bool) == Some(true);
-        ensure!(is_set("keepDims"), "the reduced axes go, reduce keeps them");
-        let axes = match is_set("reduceAll") {
-            true => (1..=rank as i64).collect(),
-            false => from_end(m.attr(op, "axes"), rank)?,
-        };
-        let axis = match axes.as_slice() {
-            [1] => "W",
-            [2] => "H",
-            [3] => "C",
-            [1, 2] => "HW",
-            [1, 2, 3] => "CHW",
-            _ => {
-                let why = format!("the axes are {axes:?} from the end, reduce takes C, H, W, HW and CHW");
-                return Err(Miss::new(why));
-            }
-        };
+        let axis = name(&reduced(m, op, rank)?)?;
         let kind = &*m.data(op).kind;
         let mode = MODES.iter().find(|(layer, _)| *layer == kind).map_or("SUM", |(_, mode)| mode);
         let mut attrs = Attrs::new();
@@ -105,20 +90,6 @@ impl Rule for ReduceNd {
         let y = layer(patch, "nn.reduce", &[(INPUT, x)], attrs)?;
         patch.replace(m.result(op)?, y)
     }
-}
-
-/// Axes counted from the end, from 1, sorted, each once.
-fn from_end(axes: Option<&Attr>, rank: usize) -> Result<Vec<i64>, Miss> {
-    let axes = axes.and_then(Attr::as_ints).ok_or(Miss::new("the axes are not known"))?;
-    let rank = rank as i64;
-    let mut all = Vec::new();
-    for a in axes {
-        ensure!((-rank..rank).contains(&a), "there is no axis {a} in rank {rank}");
-        all.push(if a < 0 { -a } else { rank - a });
-    }
-    all.sort_unstable();
-    all.dedup();
-    Ok(all)
 }
 
 #[cfg(test)]
