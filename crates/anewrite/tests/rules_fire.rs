@@ -55,6 +55,8 @@ const FIRES: &[(&str, &str, For)] = &[
     ("N016", "generated/n016_transpose/nn.mlmodel", Forced),
     ("N017", "generated/n017_gather/nn.mlmodel", All),
     ("N018", "generated/n018_power/nn.mlmodel", All),
+    ("N020", "generated/n020_modulo/nn.mlmodel", All),
+    ("N021", "generated/n021_logic/nn.mlmodel", All),
     ("N030", "generated/n030_max_pool/nn.mlmodel", All),
     ("N031", "generated/n031_pool_stride/nn.mlmodel", All),
     ("N032", "generated/n032_dilated/nn.mlmodel", All),

@@ -24,6 +24,8 @@ mod n015_upsample;
 mod n016_transpose;
 mod n017_gather;
 mod n018_power;
+mod n020_modulo;
+mod n021_logic;
 mod n030_max_pool;
 mod n031_pool_stride;
 mod n032_dilated_convolution;
@@ -71,6 +73,8 @@ pub fn rules() -> &'static [&'static dyn Rule] {
         &n016_transpose::Transpose,
         &n017_gather::Gather,
         &n018_power::Power,
+        &n020_modulo::Modulo,
+        &n021_logic::Logic,
         &n030_max_pool::MaxPool,
         &n031_pool_stride::PoolStride,
         &n032_dilated_convolution::DilatedConvolution,
