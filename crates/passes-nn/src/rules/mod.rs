@@ -26,6 +26,10 @@ mod n017_gather;
 mod n018_power;
 mod n020_modulo;
 mod n021_logic;
+mod n022_gelu;
+mod n023_clip;
+mod n024_functions;
+mod n025_layer_normalization;
 mod n030_max_pool;
 mod n031_pool_stride;
 mod n032_dilated_convolution;
@@ -75,6 +79,10 @@ pub fn rules() -> &'static [&'static dyn Rule] {
         &n018_power::Power,
         &n020_modulo::Modulo,
         &n021_logic::Logic,
+        &n022_gelu::Gelu,
+        &n023_clip::Clip,
+        &n024_functions::Functions,
+        &n025_layer_normalization::LayerNormalization,
         &n030_max_pool::MaxPool,
         &n031_pool_stride::PoolStride,
         &n032_dilated_convolution::DilatedConvolution,
