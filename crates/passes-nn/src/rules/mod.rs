@@ -30,6 +30,10 @@ mod n022_gelu;
 mod n023_clip;
 mod n024_functions;
 mod n025_layer_normalization;
+mod n026_multiply_channels;
+mod n027_product_tree;
+mod n028_log_sum_exp;
+mod n029_means_and_dots;
 mod n030_max_pool;
 mod n031_pool_stride;
 mod n032_dilated_convolution;
@@ -83,6 +87,10 @@ pub fn rules() -> &'static [&'static dyn Rule] {
         &n023_clip::Clip,
         &n024_functions::Functions,
         &n025_layer_normalization::LayerNormalization,
+        &n026_multiply_channels::MultiplyChannels,
+        &n027_product_tree::ProductTree,
+        &n028_log_sum_exp::LogSumExp,
+        &n029_means_and_dots::MeansAndDots,
         &n030_max_pool::MaxPool,
         &n031_pool_stride::PoolStride,
         &n032_dilated_convolution::DilatedConvolution,
