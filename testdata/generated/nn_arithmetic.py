@@ -42,8 +42,25 @@ def n018_power():
 
 
 @case
+def n019_compare_with_number():
+    """Comparisons with numbers of fitting sign, with values at them; with others, and of two values, stay."""
+    x, y = draw(315, 2, 3, 4, 5), draw(316, 2, 3, 4, 5)
+    x[0, 0, 0, :4] = [0.75, -1.25, 1.5, -0.5]
+    n = Network(["reached", "below", "above", "short", "strict", "both"], x=x, y=y)
+    n.b.add_greater_than("reached", ["x"], "reached", use_greater_than_equal=True, alpha=0.75)
+    n.b.add_less_than("below", ["x"], "below", alpha=1.5)
+    n.constant("bound", np.float32([-1.25]))
+    n.b.add_less_than("above", ["bound", "x"], "above")
+    n.b.add_less_than("short", ["x"], "short", use_less_than_equal=True, alpha=-0.5)
+    n.b.add_greater_than("strict", ["x"], "strict", alpha=0.75)
+    n.b.add_less_than("both", ["x", "y"], "both")
+    truth = {"reached": x >= 0.75, "below": x < 1.5, "above": -1.25 < x, "short": x <= -0.5, "strict": x > 0.75}
+    return n, {"x": x, "y": y}, {**truth, "both": x < y}
+
+
+@case
 def n020_modulo():
-    """modBroadcastable by powers of two, positive and negative, at multiples and beside them; by 3 and by a value stays."""
+    """modBroadcastable by powers of two of both signs, at multiples and beside them; by 3 and by a value stays."""
     x, y = np.round(draw(321, 2, 3, 4, 5) * 64) / 8, draw(322, 2, 3, 4, 5)
     y = np.where(y == 0, np.float32(1.5), y)
     n = Network(["four", "two", "one", "three", "value"], x=x, y=y)
@@ -57,9 +74,9 @@ def n020_modulo():
 
 @case
 def n021_logic():
-    """Logic on comparisons: each layer, of equal shapes and per channel; of values that may be anything, it stays."""
+    """Logic on comparisons: each layer, of equal shapes and per channel, a choice of numbers; of others it stays."""
     x, y, gate = draw(331, 2, 3, 4, 5), draw(332, 2, 3, 4, 5), draw(333, 3, 1, 1)
-    n = Network(["both", "either", "neither", "gated", "differ", "any"], x=x, y=y, gate=gate)
+    n = Network(["both", "either", "neither", "gated", "differ", "choice", "any"], x=x, y=y, gate=gate)
     n.b.add_less_than("less", ["x", "y"], "less")
     n.b.add_greater_than("more", ["x"], "more", alpha=0.5)
     n.b.add_greater_than("open", ["gate"], "open", alpha=-0.25)
@@ -68,6 +85,9 @@ def n021_logic():
     n.b.add_logical("neither", ["either"], "neither", "NOT")
     n.b.add_logical("gated", ["neither", "open"], "gated", "OR")
     n.b.add_logical("differ", ["open", "both"], "differ", "XOR")
+    n.constant("yes", np.float32([0.5]))
+    n.constant("no", np.float32([-4]))
+    n.b.add_where_broadcastable("choice", ["both", "yes", "no"], "choice")
     n.b.add_logical("any", ["x", "less"], "any", "AND")
     less, more, is_open = x < y, x > 0.5, gate > -0.25
     truth = {
@@ -76,6 +96,7 @@ def n021_logic():
         "neither": ~(less | more),
         "gated": ~(less | more) | is_open,
         "differ": (less & more) ^ is_open,
+        "choice": np.where(less & more, 0.5, -4),
         "any": (x != 0) & less,
     }
     return n, {"x": x, "y": y, "gate": gate}, truth
@@ -150,7 +171,7 @@ def n025_layer_normalization():
 
 @case
 def n026_multiply_channels():
-    """multiply per channel: of a computed gate, over a plane that is no power of two, and of a constant; of one shape stays."""
+    """multiply per channel: of a gate, over a plane that is no power of two, and of a constant; of one shape stays."""
     x, gate, y, factor = draw(381, 1, 3, 7, 5), draw(382, 1, 3, 1, 1), draw(383, 1, 3, 7, 5), draw(384, 3, 1, 1)
     n = Network(["gated", "weighed", "same"], x=x, gate=gate, y=y)
     n.constant("factor", factor)
@@ -164,7 +185,7 @@ def n026_multiply_channels():
 
 @case
 def n027_product_tree():
-    """reduceProd over an odd width and over planes, and a reduce of the mode PROD; of the batch, and of an axis that goes, stay."""
+    """reduceProd over an odd width and over planes, a reduce of products; of the batch, and of an axis that goes, stay."""
     x = draw(391, 2, 3, 4, 5)
     n = Network(["width", "plane", "channels", "batch", "gone"], x=x)
     n.b.add_reduce_prod("width", "x", "width", axes=[-1], keepdims=True)
@@ -184,15 +205,19 @@ def n027_product_tree():
 
 @case
 def n028_log_sum_exp():
-    """reduceLogSumExp over channels, planes and images, of values whose exponentials pass 16 bits; over the width it stays."""
+    """reduceLogSumExp of values whose exponentials pass 16 bits, and reduceLogSum; over the width, or where an axis
+    goes, they stay."""
     x = 16 * draw(401, 1, 3, 4, 5)
+    y = np.abs(draw(402, 2, 3, 4, 5)) + 0.25
     axes = {"channels": [1], "plane": [2, 3], "image": [1, 2, 3], "width": [3]}
-    n = Network([*axes], x=x)
-    truth = {}
+    n = Network([*axes, "sum", "gone"], x=x, y=y)
+    truth = {"sum": np.log(y.sum(-1, keepdims=True)), "gone": np.log(y.sum(1))}
     for name, over in axes.items():
         n.b.add_reduce_logsumexp(name, "x", name, axes=over, keepdims=True)
         truth[name] = torch.logsumexp(torch.from_numpy(x).double(), over, keepdim=True).numpy()
-    return n, {"x": x}, truth
+    n.b.add_reduce_logsum("sum", "y", "sum", axes=[-1], keepdims=True)
+    n.b.add_reduce_logsum("gone", "y", "gone", axes=[1], keepdims=False)
+    return n, {"x": x, "y": y}, truth
 
 
 @case

@@ -55,6 +55,7 @@ const FIRES: &[(&str, &str, For)] = &[
     ("N016", "generated/n016_transpose/nn.mlmodel", Forced),
     ("N017", "generated/n017_gather/nn.mlmodel", All),
     ("N018", "generated/n018_power/nn.mlmodel", All),
+    ("N019", "generated/n019_compare_with_number/nn.mlmodel", All),
     ("N020", "generated/n020_modulo/nn.mlmodel", All),
     ("N021", "generated/n021_logic/nn.mlmodel", All),
     ("N022", "generated/n022_gelu/nn.mlmodel", All),

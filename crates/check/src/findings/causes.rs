@@ -66,6 +66,7 @@ const CAUSES: &[(u16, &[&str])] = &[
             "nn-split",
             "nn-min-max-old",
             "nn-not-seen",
+            "nn-reduce-product",
             "nn-crop-resize",
             "nn-broadcastable-unclear",
             "nn-like-mil",

@@ -24,6 +24,7 @@ mod n015_upsample;
 mod n016_transpose;
 mod n017_gather;
 mod n018_power;
+mod n019_compare_with_number;
 mod n020_modulo;
 mod n021_logic;
 mod n022_gelu;
@@ -81,6 +82,7 @@ pub fn rules() -> &'static [&'static dyn Rule] {
         &n016_transpose::Transpose,
         &n017_gather::Gather,
         &n018_power::Power,
+        &n019_compare_with_number::CompareWithNumber,
         &n020_modulo::Modulo,
         &n021_logic::Logic,
         &n022_gelu::Gelu,

@@ -1,4 +1,4 @@
-//! N028: a `reduceLogSumExp` takes its maximum out first.
+//! N028: a `reduceLogSumExp` takes its maximum out first, a `reduceLogSum` is a logarithm of a sum.
 
 use anewrite_ir::{Attr, Attrs};
 use anewrite_nn::INPUT;
@@ -14,7 +14,7 @@ use crate::rules::operands::{Operand, mapping_stays};
 declare_rule! {
     /// ## What it does
     /// Replaces a `reduceLogSumExp` over channels, planes or images by its formula in older layers, with the maximum taken
-    /// out of the sum, so that nothing overflows.
+    /// out of the sum, so that nothing overflows; and a `reduceLogSum` by a sum and its logarithm.
     ///
     /// ## Before / after
     /// ```mil before
@@ -41,14 +41,32 @@ declare_rule! {
     /// }
     /// ```
     ///
+    /// ```mil before
+    /// program(1.0)[arrayInputShapeMapping = EXACT_ARRAY_MAPPING] {
+    ///   func main(tensor<fp32, [2, 3, 4, 5]> x) {
+    ///     z = nn.reduceLogSum(input = x)[axes = [3], keepDims = true];
+    ///   } -> (z);
+    /// }
+    /// ```
+    /// ```mil after
+    /// program(1.0)[arrayInputShapeMapping = EXACT_ARRAY_MAPPING] {
+    ///   func main(tensor<fp32, [2, 3, 4, 5]> x) {
+    ///     a = nn.reduce(input = x)[axis = W];
+    ///     z = nn.unary(input = a)[type = LOG];
+    ///   } -> (z);
+    /// }
+    /// ```
+    ///
     /// ## Equivalence: exact
+    /// `reduceLogSum` is the logarithm of a sum by definition, NaN where the sum is negative. And
     /// `log Σ exp(x) = t + log Σ exp(x - t)` for every finite `t`. With the maximum as `t` the largest term is 1: where `n`
     /// elements are summed, 16 bits hold the sum up to `n = 65504`, while `Σ exp(x)` passes them from `x = ln(65504 / n)`.
     /// An infinite maximum is held to the largest finite number of 32 bits, so that infinities come out as they do without.
     ///
     /// ## Applies when
-    /// 1. the axes are C, H and W, or all three, which are the last three of a tensor of rank 3 or 4, and are kept
-    /// 2. the batch is 1 where they are not all three: the maximum must broadcast over the operand as an `add` does it
+    /// 1. the axes are kept, and are C, H and W, or all three, which are the last three of a tensor of rank 3 or 4; for
+    ///    `reduceLogSum` H or W too, and rank 5
+    /// 2. for `reduceLogSumExp`, the batch is 1 where they are not all three: the maximum must broadcast over the operand as an `add` does it
     /// 3. it is not the last layer because of which the tensors of a network of images have ranks of their own
     pub struct LogSumExp = N 28 "log-sum-exp";
     grade: Exact, purpose: Enable, growth: 4.0, zeros: MayFlip,
@@ -62,7 +80,7 @@ impl Rule for LogSumExp {
     }
 
     fn pattern(&self) -> Pattern {
-        Pattern::op("nn.reduceLogSumExp")
+        Pattern::one_of(&["nn.reduceLogSumExp", "nn.reduceLogSum"])
     }
 
     fn rewrite(&self, m: &Match<'_>, patch: &mut PatchBuilder<'_>) -> Result<(), Miss> {
@@ -70,6 +88,14 @@ impl Rule for LogSumExp {
         mapping_stays(m, op)?;
         let operand = Operand::of(m, m.arg(op, INPUT)?)?;
         let rank = operand.shape.len();
+        if &*m.data(op).kind == "nn.reduceLogSum" {
+            ensure!((3..=5).contains(&rank), "the operand has rank {rank}, reduce takes 3 to 5");
+            let axis = name(&reduced(m, op, rank)?)?;
+            let x = patch.tap(operand.value);
+            let sum = reduce(patch, x, "SUM", axis)?;
+            let log = unary(patch, sum, "LOG", &[])?;
+            return patch.replace(m.result(op)?, log);
+        }
         ensure!(
             (3..=4).contains(&rank),
             "the operand has rank {rank}, and the maximum broadcasts in rank 3 and 4"
@@ -150,6 +176,15 @@ mod tests {
             ("[...]", "axes = [2], keepDims = true", "not known"),
         ] {
             let why = bench(RULE).declines(&sum(x, fields));
+            assert!(why.contains(reason), "{x} {fields}: {why}");
+        }
+        for (x, fields, reason) in [
+            ("[4, 5]", "axes = [1], keepDims = true", "rank 2"),
+            ("[2, 3, 4, 5]", "axes = [1]", "the reduced axes go"),
+            ("[2, 3, 4, 5]", "axes = [0], keepDims = true", "[4] from the end"),
+        ] {
+            let layer = format!("z = nn.reduceLogSum(input = x)[{fields}];");
+            let why = bench(RULE).declines(&arrays(&format!("tensor<fp32, {x}> x"), &layer));
             assert!(why.contains(reason), "{x} {fields}: {why}");
         }
         let image = "z = nn.reduceLogSumExp(input = x)[axes = [2], keepDims = true];";
