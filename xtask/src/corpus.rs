@@ -5,9 +5,9 @@
 //! the ops that it leaves are compared with those that coremltools' passes of the same kinds leave.
 
 mod evaluate;
-mod find;
+pub(crate) mod find;
 mod page;
-mod reload;
+pub(crate) mod reload;
 mod rewrite;
 mod trees;
 

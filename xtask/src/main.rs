@@ -11,6 +11,7 @@ mod bench;
 mod command;
 mod corpus;
 mod corpus_eval;
+mod corpus_upgrade;
 mod layers_table;
 mod model;
 mod ops_suite;
@@ -34,6 +35,7 @@ enum Task {
     Bench(bench::Args),
     Corpus(corpus::Args),
     CorpusEval(corpus_eval::Args),
+    CorpusUpgrade(corpus_upgrade::Args),
     LayersTable(layers_table::Args),
     Model(model::Args),
     OpsSuite(ops_suite::Args),
@@ -49,6 +51,7 @@ fn main() -> anyhow::Result<()> {
         Task::Corpus(args) => corpus::run(&args),
         Task::LayersTable(args) => layers_table::run(&args),
         Task::CorpusEval(args) => corpus_eval::run(&args),
+        Task::CorpusUpgrade(args) => corpus_upgrade::run(&args),
         Task::Model(args) => model::run(&args),
         Task::OpsSuite(args) => ops_suite::run(&args),
         Task::OpsTable(args) => ops_table::run(&args),

@@ -19,6 +19,7 @@
 //!
 //! This crate wires the others and must not know the terminal.
 
+mod bridge;
 mod check;
 mod diff;
 mod engine;
@@ -51,7 +52,7 @@ pub use anewrite_interp::{Arithmetic, Options as EvaluatorOptions, Value};
 pub use anewrite_ir::Opset;
 pub use anewrite_rewrite::{Code, Grade, Purpose, Rule, RuleInfo};
 pub use anewrite_tensor::DType;
-pub use anewrite_upgrade::{Refusal, UpgradeError, UpgradeOptions};
+pub use anewrite_upgrade::{Refusal, UpgradeError};
 pub use anewrite_verify::{
     Difference as Distance, Divergence, Event, Mode, ModelReport, OutputReport, PatchSummary, Plan,
 };
@@ -76,7 +77,10 @@ pub use run::{RunOptions, Runner, Watch};
 pub use selection::{Selection, rule, rules};
 pub use show::{ShowOptions, show, show_model};
 pub use supported::supported_ops;
-pub use upgrade::{Upgraded, check_upgrade_output, upgrade};
+pub use upgrade::{
+    UpgradeOptions, UpgradeReport, UpgradeVerification, Upgraded, UpgradedPart, check_upgrade_output,
+    upgrade, upgrade_with,
+};
 pub use verify::{
     ComparedPart, ComparisonReport, OnEvent, PartVerification, VerifiedReport, VerifyOptions, verify,
 };

@@ -20,7 +20,7 @@ use crate::model::{Model, dialect_of};
 use crate::plan::plans;
 use crate::report::{FiringReport, NearMissReport, PartReport, REPORT_VERSION, Report, Verification};
 use crate::verify::{
-    Given, OnEvent, PartVerification, Rewrote, VerifiedReport, VerifyOptions, nothing_compared,
+    As, Given, OnEvent, PartVerification, Rewrote, VerifiedReport, VerifyOptions, nothing_compared,
 };
 use crate::{Error, Selection};
 
@@ -96,7 +96,7 @@ pub fn rewrite_with<'a>(
     let mut parts = Vec::with_capacity(document.parts.len());
     let mut families = Vec::new();
     let mut given = match &options.verify {
-        Some(v) => Given::of(&model.document, v)?,
+        Some(v) => Given::of(&model.document, v, As::Prepared)?,
         None => Given::default(),
     };
     let mut verified = Vec::new();

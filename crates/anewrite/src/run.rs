@@ -66,7 +66,12 @@ pub trait Watch {
     /// The observer of a part's run.
     fn part(&mut self, part: &Part) -> &mut dyn Observer;
 
-    /// A function of a part is about to run on these inputs.
+    /// A function of a part is given these inputs, images as they come.
+    fn given(&mut self, part: &Part, function: &str, inputs: &[(Str, Value)]) {
+        let _ = (part, function, inputs);
+    }
+
+    /// A function of a part is about to run on these inputs: images were prepared.
     fn enter(&mut self, part: &Part, function: &str, inputs: &[(Str, Value)]) {
         let _ = (part, function, inputs);
     }
@@ -196,7 +201,7 @@ impl Stage<'_> {
         let function = if is_pipeline { self.part.info().default_function() } else { function };
         let body = p.functions().find(|(_, f)| &*f.name == function).map(|(_, f)| f.body);
         let body = body.ok_or_else(|| Error::Interface(format!("{place}there is no function {function}")))?;
-        let mut inputs: Vec<(Str, Value)> = Vec::new();
+        let (mut inputs, mut raw): (Vec<(Str, Value)>, Vec<(Str, Value)>) = Default::default();
         for &arg in &p.block(body).args {
             let v = p.value(arg);
             let described = self.interface.inputs.iter().find(|f| *f.name == *v.name);
@@ -208,6 +213,7 @@ impl Stage<'_> {
                 },
                 _ => continue,
             };
+            raw.push((v.name.clone(), given.clone()));
             let given = match (given, described) {
                 (Value::Tensor(a), Some(f)) => Value::Tensor(
                     enter(a, f, self.head.as_ref(), &self.interface)
@@ -217,6 +223,7 @@ impl Stage<'_> {
             };
             inputs.push((v.name.clone(), given));
         }
+        watch.given(self.part, function, &raw);
         watch.enter(self.part, function, &inputs);
         let out = self.evaluator.watch(function, inputs, watch.part(self.part)).map_err(fail)?;
         let is_network = p.dialect == DialectId::Nn;
@@ -267,7 +274,12 @@ fn default(f: &Feature) -> Option<Array> {
 }
 
 /// An input as the network takes it.
-fn enter(a: Array, f: &Feature, head: Option<&NetworkHead>, i: &Interface) -> Result<Array, String> {
+pub(crate) fn enter(
+    a: Array,
+    f: &Feature,
+    head: Option<&NetworkHead>,
+    i: &Interface,
+) -> Result<Array, String> {
     let FeatureKind::Image { color, .. } = &f.kind else { return Ok(a) };
     let pixels = pixels(a, *color)?;
     let Some(head) = head else { return Ok(pixels) };
@@ -277,7 +289,7 @@ fn enter(a: Array, f: &Feature, head: Option<&NetworkHead>, i: &Interface) -> Re
 }
 
 /// The pixels of an image as `[1, C, H, W]`; other arrays as they are.
-fn pixels(a: Array, color: Color) -> Result<Array, String> {
+pub(crate) fn pixels(a: Array, color: Color) -> Result<Array, String> {
     let fail = |e: EvalError| e.to_string();
     let channels = color.channels().unwrap_or(3);
     let (dims, channels) = match (a.dims(), a.dtype().is_int()) {

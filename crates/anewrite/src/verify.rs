@@ -6,13 +6,15 @@ use anewrite_convert::{Document, Feature, FeatureKind, Flexible, Interface, Part
 use anewrite_interp::{EvalError, Observer, Step};
 use anewrite_ir::{OpId, Program, Side, Str, ValueId};
 use anewrite_rewrite::{Firing, Grade, Rule};
+use anewrite_upgrade::may_become;
 use anewrite_verify::{
-    Case, Divergence, EXACT, Event, Failure, Input, Mode, ModelOptions, ModelReport, Note, PatchOptions,
-    PatchSummary, Subject,
+    Bridge, Case, Divergence, EXACT, Event, Failure, Input, Mode, ModelOptions, ModelReport, Note,
+    PatchOptions, PatchSummary, Subject,
 };
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 
+use crate::bridge::{GROWTH, Upgraded, is_rounded};
 use crate::features::Features;
 use crate::run::{RunOptions, Runner, Watch};
 use crate::{Error, Model};
@@ -64,6 +66,7 @@ impl VerifyOptions {
             memory: self.memory,
             seconds: None,
             share: self.tolerance,
+            sixteen: true,
         }
     }
 }
@@ -112,6 +115,19 @@ pub struct ComparisonReport {
     pub parts: Vec<ComparedPart>,
 }
 
+impl Default for ComparisonReport {
+    /// Nothing was compared, and nothing differs.
+    fn default() -> Self {
+        ComparisonReport {
+            version: crate::REPORT_VERSION,
+            equal: true,
+            wrong: None,
+            first: None,
+            parts: Vec::new(),
+        }
+    }
+}
+
 /// One network of two models.
 #[derive(Clone, Debug, Serialize)]
 pub struct ComparedPart {
@@ -151,36 +167,60 @@ pub fn verify(
         let why = format!("{} networks in one model and {} in the other", a.parts.len(), b.parts.len());
         return Err(Error::Interface(why));
     }
-    let mut given = Given::of(a, options)?;
-    let mut report = ComparisonReport {
-        version: crate::REPORT_VERSION,
-        equal: true,
-        wrong: None,
-        first: None,
-        parts: Vec::new(),
-    };
+    let mut given = Given::of(a, options, if are_upgraded(a, b) { As::Given } else { As::Prepared })?;
+    let mut report = ComparisonReport::default();
     for (i, (x, y)) in a.parts.iter().zip(&b.parts).enumerate() {
+        let bridge = Upgraded::of(a, x, y)?;
+        let is_rounded = bridge.is_some() && is_rounded(y);
+        let pair = Pair { before: x, after: y, bridge: bridge.as_ref(), is_rounded, sixteen: true };
+        pair.compare(options, given.take(i), &mut report, on);
+    }
+    Ok(report)
+}
+
+/// Two networks to be compared, the first of which is right.
+pub(crate) struct Pair<'a> {
+    pub(crate) before: &'a Part,
+    pub(crate) after: &'a Part,
+    /// Where a network is compared with the program that it became.
+    pub(crate) bridge: Option<&'a Upgraded>,
+    /// Whether the second has constants that were rounded.
+    pub(crate) is_rounded: bool,
+    /// Whether they are also compared under 16-bit arithmetic.
+    pub(crate) sixteen: bool,
+}
+
+impl Pair<'_> {
+    /// Compares them, and adds what came of it to the report.
+    pub(crate) fn compare(
+        &self,
+        options: &VerifyOptions,
+        given: Vec<Case>,
+        report: &mut ComparisonReport,
+        on: OnEvent<'_>,
+    ) {
+        let growth = if self.bridge.is_some() { GROWTH } else { 1.0 };
         let subject = Subject {
-            before: &x.program,
-            after: &y.program,
-            inputs: &|f| inputs(x, f),
-            growth: &|_, _| 1.0,
-            rounded: false,
+            before: &self.before.program,
+            after: &self.after.program,
+            inputs: &|f| inputs(self.before, f),
+            growth: &|_, _| growth,
+            rounded: self.is_rounded,
+            bridge: self.bridge.map(|b| b as &dyn Bridge),
         };
-        let cases = given.take(i);
-        let model = anewrite_verify::verify(&subject, &options.models(), &cases, on);
+        let models = ModelOptions { sixteen: self.sixteen, ..options.models() };
+        let model = anewrite_verify::verify(&subject, &models, &given, on);
         if let (Some(failure), true) = (&model.failure, report.equal) {
             report.equal = false;
             report.wrong = Some(failure.what.clone());
-            report.first = anewrite_verify::first_difference(&subject, &options.models(), failure);
+            report.first = anewrite_verify::first_difference(&subject, &models, failure);
         }
         if !model.has_compared() && report.equal {
             report.equal = false;
             report.wrong = Some(nothing_compared(&model));
         }
-        report.parts.push(ComparedPart { path: x.path.clone(), model, cases });
+        report.parts.push(ComparedPart { path: self.before.path.clone(), model, cases: given });
     }
-    Ok(report)
 }
 
 /// Why no output was compared.
@@ -193,18 +233,32 @@ pub(crate) fn nothing_compared(model: &ModelReport) -> String {
 
 fn same_interface(a: &Document, b: &Document) -> Result<(), Error> {
     let (x, y) = (a.info().interface(None), b.info().interface(None));
-    let names = |list: &[Feature]| list.iter().map(|f| f.name.clone()).collect::<BTreeSet<_>>();
+    // what is no identifier was renamed where a network became a program, and a classifier may have got outputs
+    let upgraded = are_upgraded(a, b);
+    let alike = |x: &[Feature], y: &[Feature]| match upgraded {
+        true => y.len() >= x.len() && x.iter().zip(y).all(|(x, y)| may_become(&x.name, &y.name)),
+        false => names(x) == names(y),
+    };
     for (what, x, y) in [
         ("inputs", &x.inputs, &y.inputs),
         ("outputs", &x.outputs, &y.outputs),
         ("states", &x.states, &y.states),
     ] {
-        let (x, y) = (names(x), names(y));
-        if x != y {
+        if !alike(x, y) {
+            let (x, y) = (names(x), names(y));
             return Err(Error::Interface(format!("the models have other {what}: {x:?} and {y:?}")));
         }
     }
     Ok(())
+}
+
+fn names(list: &[Feature]) -> BTreeSet<&str> {
+    list.iter().map(|f| f.name.as_str()).collect()
+}
+
+/// Whether networks of the first model are programs in the second.
+fn are_upgraded(a: &Document, b: &Document) -> bool {
+    a.parts.iter().zip(&b.parts).any(|(x, y)| x.program.dialect != y.program.dialect)
 }
 
 /// What a function of a part takes, as the description says.
@@ -246,6 +300,7 @@ pub(crate) fn model_cases(part: &Part, options: &VerifyOptions) -> Vec<Case> {
         inputs: &|f| inputs(part, f),
         growth: &|_, _| 1.0,
         rounded: false,
+        bridge: None,
     };
     anewrite_verify::cases(&subject, &options.models())
 }
@@ -258,7 +313,7 @@ pub(crate) struct Given {
 
 impl Given {
     /// Runs the model on the inputs, and keeps what goes into each network.
-    pub(crate) fn of(document: &Document, options: &VerifyOptions) -> Result<Given, Error> {
+    pub(crate) fn of(document: &Document, options: &VerifyOptions, how: As) -> Result<Given, Error> {
         let mut given = Given { by_part: vec![Vec::new(); document.parts.len()] };
         if options.inputs.is_empty() {
             return Ok(given);
@@ -274,7 +329,8 @@ impl Given {
         let mut runner = Runner::of(document, &run)?;
         let has_states = !runner.interface().states.is_empty();
         for (n, inputs) in options.inputs.iter().enumerate() {
-            let mut kept = Entering { entered: vec![None; document.parts.len()], paths: paths(document) };
+            let mut kept =
+                Entering { entered: vec![None; document.parts.len()], paths: paths(document), how };
             runner.watch(inputs, &mut kept)?;
             for (cases, entered) in given.by_part.iter_mut().zip(kept.entered) {
                 let Some((function, inputs)) = entered else { continue };
@@ -305,10 +361,20 @@ fn paths(document: &Document) -> Vec<String> {
 /// A function and its inputs.
 type Entered = (String, Vec<(Str, anewrite_interp::Value)>);
 
+/// Which inputs of a network are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum As {
+    /// Those that its model is given: images are pixels.
+    Given,
+    /// Those of its first layer, after the preprocessing of images.
+    Prepared,
+}
+
 /// Keeps what goes into each network.
 struct Entering {
     entered: Vec<Option<Entered>>,
     paths: Vec<String>,
+    how: As,
 }
 
 impl Watch for Entering {
@@ -316,7 +382,21 @@ impl Watch for Entering {
         self
     }
 
+    fn given(&mut self, part: &Part, function: &str, inputs: &[(Str, anewrite_interp::Value)]) {
+        if self.how == As::Given {
+            self.keep(part, function, inputs);
+        }
+    }
+
     fn enter(&mut self, part: &Part, function: &str, inputs: &[(Str, anewrite_interp::Value)]) {
+        if self.how == As::Prepared {
+            self.keep(part, function, inputs);
+        }
+    }
+}
+
+impl Entering {
+    fn keep(&mut self, part: &Part, function: &str, inputs: &[(Str, anewrite_interp::Value)]) {
         if let Some(at) = self.paths.iter().position(|p| *p == part.path) {
             self.entered[at] = Some((function.to_owned(), inputs.to_vec()));
         }
@@ -379,6 +459,7 @@ impl Rewrote<'_> {
             inputs: &|f| inputs(self.part, f),
             growth: &|f, o| growths.get(&(f.to_owned(), o.to_owned())).copied().unwrap_or(1.0),
             rounded: self.patches.rounded > 0,
+            bridge: None,
         };
         run(&subject)
     }

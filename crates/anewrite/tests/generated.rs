@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use anewrite::{Model, RewriteOptions, Selection};
+use anewrite::{
+    DType, Features, Model, RewriteOptions, RunOptions, Runner, Selection, Value, Verification, WriteOptions,
+};
+use anewrite_interp::Array;
 
 /// Folder under testdata/generated, rule, firings in each of its models.
 const CASES: &[(&str, &str, usize)] = &[
@@ -84,5 +87,39 @@ fn the_last_newer_layer_of_a_network_of_images_stays() {
             kinds.contains(&"nn.clip") && !kinds.iter().any(|k| k.ends_with("Broadcastable")),
             "{kinds:?}"
         );
+    }
+}
+
+#[test]
+fn the_last_newer_layer_goes_where_no_shape_is_seen() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../testdata/generated/nn_classifier");
+    let model = Model::open(folder.join("nn.mlmodel")).unwrap();
+    let mut rewritten = anewrite::rewrite(&model, &RewriteOptions::default()).unwrap();
+    let report = &rewritten.report;
+    assert!(matches!(report.verified, Verification::Verified(_)), "{:?}", report.verified);
+    assert_eq!(report.parts[0].firings.iter().map(|f| f.code.as_str()).collect::<Vec<_>>(), ["N001"]);
+    let out = tempfile::tempdir().unwrap();
+    let path = out.path().join("out.mlmodel");
+    rewritten.write(&path, &WriteOptions::new()).unwrap();
+    let new = Model::open(&path).unwrap();
+    assert!(new.document().info().spec_version < 4, "{}", new.document().info().spec_version);
+
+    // torch's, by the script beside the model
+    let images = anewrite::read_features(folder.join("inputs.npz")).unwrap();
+    let truth = anewrite::read_features(folder.join("outputs.npz")).unwrap();
+    let numbers = |v: &Value| v.tensor().unwrap().to_f64s().unwrap();
+    let (pixels, want) = (numbers(&images["image"]), numbers(&truth["probabilities"]));
+    let pixels: Vec<i64> = pixels.into_iter().map(|x| x as i64).collect();
+    for (image, want) in pixels.chunks(7 * 9 * 3).zip(want.chunks(4)) {
+        for model in [&model, &new] {
+            let image = Array::new(DType::U8, [7, 9, 3], image.to_vec()).unwrap();
+            let mut runner = Runner::new(model, &RunOptions::default()).unwrap();
+            let made = runner.predict(&Features::from([("image".to_owned(), image.into())])).unwrap();
+            let name = &runner.interface().probabilities;
+            let Value::Dict(d) = &made[name] else { panic!("{made:?}") };
+            for (have, want) in d.values.to_f64s().unwrap().iter().zip(want) {
+                assert!((have - want).abs() < 1e-5, "{have} is not {want}");
+            }
+        }
     }
 }

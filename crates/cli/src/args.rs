@@ -114,22 +114,8 @@ pub(crate) struct Rewrite {
     /// Where to write the rewritten model
     #[arg(short, long, value_name = "PATH", required_unless_present = "dry_run")]
     pub(crate) output: Option<PathBuf>,
-    /// Devices, chips, families or systems to rewrite for, with commas between: iphone-13, m1, a14+, h13, ios17.
-    /// By default all that the model's lowest system runs on
-    #[arg(long, value_name = "NAMES")]
-    pub(crate) target: Option<String>,
-    /// Use only these rules: codes (M001) or letters of groups (M)
-    #[arg(long, value_name = "CODES", value_delimiter = ',')]
-    pub(crate) select: Vec<String>,
-    /// Leave these rules out
-    #[arg(long, value_name = "CODES", value_delimiter = ',')]
-    pub(crate) ignore: Vec<String>,
-    /// Fire these rules wherever they apply, whether or not the target gains
-    #[arg(long, value_name = "CODES", value_delimiter = ',')]
-    pub(crate) force_rule: Vec<String>,
-    /// Allow rules that are not exact
-    #[arg(long, value_name = "GRADE", value_parser = ["approximate"])]
-    pub(crate) allow: Option<String>,
+    #[command(flatten)]
+    pub(crate) rules: Rewriting,
     /// Say what would be done and write nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -148,6 +134,37 @@ pub(crate) struct Rewrite {
     /// Say where this rule came nearest to firing and what it missed
     #[arg(long, value_name = "CODE")]
     pub(crate) why: Option<String>,
+    #[command(flatten)]
+    pub(crate) proof: Proof,
+    /// How to print the report
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
+}
+
+/// For whom a model is rewritten, and by which rules.
+#[derive(Debug, Args)]
+pub(crate) struct Rewriting {
+    /// Devices, chips, families or systems to rewrite for, with commas between: iphone-13, m1, a14+, h13, ios17.
+    /// By default all that the model's lowest system runs on
+    #[arg(long, value_name = "NAMES")]
+    pub(crate) target: Option<String>,
+    /// Use only these rules: codes (M001) or letters of groups (M)
+    #[arg(long, value_name = "CODES", value_delimiter = ',')]
+    pub(crate) select: Vec<String>,
+    /// Leave these rules out
+    #[arg(long, value_name = "CODES", value_delimiter = ',')]
+    pub(crate) ignore: Vec<String>,
+    /// Fire these rules wherever they apply, whether or not the target gains
+    #[arg(long, value_name = "CODES", value_delimiter = ',')]
+    pub(crate) force_rule: Vec<String>,
+    /// Allow rules that are not exact
+    #[arg(long, value_name = "GRADE", value_parser = ["approximate"])]
+    pub(crate) allow: Option<String>,
+}
+
+/// How a result is compared with the original.
+#[derive(Debug, Args)]
+pub(crate) struct Proof {
     /// Do not compare the result with the original
     #[arg(long, conflicts_with_all = ["verify", "inputs", "keep_going", "seed", "memory"])]
     pub(crate) no_verify: bool,
@@ -159,9 +176,6 @@ pub(crate) struct Rewrite {
     pub(crate) keep_going: bool,
     #[command(flatten)]
     pub(crate) runs: Runs,
-    /// How to print the report
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) format: Format,
 }
 
 /// How models are run to be compared.
@@ -274,20 +288,30 @@ pub(crate) struct Upgrade {
     /// The model: a .mlmodel file with a NeuralNetwork, or a pipeline of such
     pub(crate) input: PathBuf,
     /// Where to write the .mlpackage folder
-    #[arg(short, long, value_name = "PATH")]
-    pub(crate) output: PathBuf,
+    #[arg(short, long, value_name = "PATH", required_unless_present = "dry_run")]
+    pub(crate) output: Option<PathBuf>,
     /// The lowest iOS that the ML Program is to run on
     #[arg(long, value_name = "VERSION", default_value = "15", value_parser = ["15", "16", "17", "18"])]
     pub(crate) ios: String,
     /// What it computes in: fp16, as the engine does, or fp32
     #[arg(long, value_name = "TYPE", default_value = "fp16", value_parser = ["fp16", "fp32"])]
     pub(crate) precision: String,
+    #[command(flatten)]
+    pub(crate) rules: Rewriting,
+    /// Say what would be done and write nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     /// Replace the output if there is one
     #[arg(long)]
     pub(crate) force: bool,
     /// Make the output survive a loss of power right after the command
     #[arg(long)]
     pub(crate) fsync: bool,
+    #[command(flatten)]
+    pub(crate) proof: Proof,
+    /// How to print the report
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) format: Format,
 }
 
 /// A number of bytes with a unit of powers of 1024.

@@ -127,6 +127,14 @@ impl<'a> Builder<'a> {
         self.facts.ints(value)
     }
 
+    /// Names a value that an op made, or nearly so where the function has that name already.
+    pub fn name(&mut self, value: ValueId, name: &str) {
+        if self.program.def_op(value).is_some() {
+            let name = self.program.fresh_name(self.func(), name);
+            self.program.rename(value, &name);
+        }
+    }
+
     /// Adds a constant.
     pub fn constant(&mut self, tensor: Tensor) -> ValueId {
         let block = self.block();

@@ -22,6 +22,7 @@ mod mapping;
 mod network;
 pub mod recurrent;
 mod registry;
+mod whole;
 
 pub use call::{CARRIED, Detail, INPUT, LayerCall, NETWORKS, PREFIX};
 pub use dialect::Nn;

@@ -25,6 +25,9 @@ impl Mapping {
     /// The attribute of a program that says whether an image is `[1, C, H, W]` or `[1, 1, C, H, W]`.
     pub const IMAGES: &'static str = "imageInputShapeMapping";
 
+    /// The attribute of a program whose outputs show no shape to an application: images, labels and probabilities.
+    pub const UNSEEN: &'static str = "outputsShowNoShape";
+
     /// The mapping of a NeuralNetwork program: exact where a mapping of its inputs is the newer one, or where it has
     /// a layer of specification 4 or later. With such a layer the format allows the older mapping of arrays only
     /// where there are none, so that the images are all that it could be about.
@@ -60,10 +63,14 @@ impl Mapping {
         p.functions().flat_map(|(_, f)| p.ops(f.body)).filter(|&op| is_newer(p, op)).take(2).collect()
     }
 
-    /// Whether the mapping of the network would be another one without this layer.
+    /// Whether the mapping of the network would be another one without this layer, and an application would see that.
+    ///
+    /// The layers of a network of images compute the same in both mappings once none is newer: all tensors are
+    /// `[1, 1, C, H, W]` before and after. What changes is the shape in which an array is given.
     pub fn rests_on(p: &Program, op: OpId) -> bool {
         let body = p.function(p.func_of(op)).body;
-        if inputs_are_exact(p) || p.block_of(op) != body || !is_newer(p, op) {
+        let unseen = p.attrs.iter().any(|(n, a)| &**n == Mapping::UNSEEN && a.as_bool() == Some(true));
+        if unseen || inputs_are_exact(p) || p.block_of(op) != body || !is_newer(p, op) {
             return false;
         }
         // outwards from the layer, for those of one age stand together
@@ -184,6 +191,14 @@ mod tests {
         let (p, ops) = network(&["nn.add", "nn.custom", "nn.clip", "nn.softmax"]);
         let found: Vec<bool> = ops.iter().map(|&op| Mapping::rests_on(&p, op)).collect();
         assert_eq!(found, [false, false, true, false]);
+    }
+
+    #[test]
+    fn nothing_rests_on_a_layer_where_no_shape_is_seen() {
+        let (mut p, ops) = network(&["nn.clip", "nn.add"]);
+        assert!(Mapping::rests_on(&p, ops[0]));
+        p.attrs.push((Mapping::UNSEEN.into(), Attr::Bool(true)));
+        assert!(!Mapping::rests_on(&p, ops[0]) && Mapping::of(&p) == Mapping::Exact);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod control;
 mod loops;
 
 use anewrite_ir::infer::{Facts, infer};
+use anewrite_ir::mil::identifier;
 use anewrite_ir::{BlockId, BuildError, Builder, Op, OpId, Program, ValueId};
 use anewrite_tensor::{DType, Tensor};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -15,6 +16,7 @@ use crate::dialect::Nn;
 use crate::error::{LowerError, Reason};
 use crate::lower::lower;
 use crate::mapping::Mapping;
+use crate::whole::whole_numbers;
 
 /// How a network is lowered.
 #[derive(Clone, Copy, Debug)]
@@ -79,6 +81,8 @@ pub fn lower_network(
         options,
         values: FxHashMap::default(),
         unset: FxHashSet::default(),
+        exact: whole_numbers(network),
+        named: FxHashSet::default(),
         problems: Vec::new(),
     };
     let Some((_, function)) = network.functions().next() else { return Ok(Vec::new()) };
@@ -101,6 +105,10 @@ struct Net<'n> {
     values: FxHashMap<ValueId, ValueId>,
     /// Blobs that nothing has written where they stand.
     unset: FxHashSet<ValueId>,
+    /// Layers that compute with whole numbers, in 32 bits.
+    exact: FxHashSet<OpId>,
+    /// Values that have the name of a blob.
+    named: FxHashSet<ValueId>,
     problems: Vec<LayerProblem>,
 }
 
@@ -147,17 +155,24 @@ impl<'n> Net<'n> {
     fn plain(&mut self, b: &mut Builder<'_>, op: OpId, inputs: &[ValueId]) -> Result<(), Reason> {
         let opaque = || Reason::Opaque("it is not one of the format's layer types");
         let call = LayerCall::of(self.p, op, self.mapping).ok_or_else(opaque)?;
+        let float = if self.exact.contains(&op) { DType::F32 } else { self.options.float };
         let call = call.compressed(self.options.compressed);
-        let made = lower(&call.clone().float(self.options.float), b, inputs);
+        let made = lower(&call.clone().float(float), b, inputs);
         let made = match made {
             // some ops take no halves before iOS 17
-            Err(e) if self.options.float != DType::F32 && matches!(e.reason, Reason::Build(_)) => {
+            Err(e) if float != DType::F32 && matches!(e.reason, Reason::Build(_)) => {
                 lower(&call.float(DType::F32), b, inputs)
             }
             made => made,
         };
         let made = made.map_err(|e| e.reason)?;
-        self.values.extend(self.p.op(op).results.iter().copied().zip(made));
+        for (&blob, value) in self.p.op(op).results.iter().zip(made) {
+            // what a layer hands on as it is has the name of who made it
+            if self.named.insert(value) && !inputs.contains(&value) {
+                b.name(value, &identifier(&self.p.value(blob).name));
+            }
+            self.values.insert(blob, value);
+        }
         Ok(())
     }
 }

@@ -6,6 +6,7 @@
 //!
 //! This crate must not know files, rules or the engine.
 
+mod constants;
 mod description;
 mod error;
 mod names;
@@ -17,6 +18,7 @@ use anewrite_ir::{DialectId, Opset};
 use anewrite_tensor::DType;
 
 pub use error::{Refusal, UpgradeError};
+pub use names::may_become;
 
 use description::{Draft, draft};
 
@@ -27,12 +29,15 @@ pub struct UpgradeOptions {
     pub opset: Opset,
     /// What they compute in and store weights as: [`DType::F16`], as the engine does, or [`DType::F32`].
     pub precision: DType,
+    /// Whether quantised weights stay as small as they are, unpacked by `constexpr_*` ops; else they are constants of
+    /// the precision.
+    pub compressed: bool,
 }
 
 impl Default for UpgradeOptions {
     /// iOS 15, with halves.
     fn default() -> Self {
-        UpgradeOptions { opset: Opset::Ios15, precision: DType::F16 }
+        UpgradeOptions { opset: Opset::Ios15, precision: DType::F16, compressed: true }
     }
 }
 
@@ -91,8 +96,15 @@ pub fn upgrade(document: &Document, options: UpgradeOptions) -> Result<Upgraded,
         notes.extend(own.iter().map(|n| place(&model.path, n)));
         let target = upgraded.parts.iter_mut().find(|p| p.path == part.path);
         let target = target.ok_or_else(|| UpgradeError::Place(part.path.clone()))?;
-        if let Err(problems) = network::fill(&mut target.program, part, draft, options) {
-            refusals.extend(problems.into_iter().map(|why| Refusal::new(&part.path, why)));
+        match network::fill(&mut target.program, part, draft, options) {
+            Err(problems) => {
+                refusals.extend(problems.into_iter().map(|why| Refusal::new(&part.path, why)));
+            }
+            Ok(()) if options.precision == DType::F16 => match constants::round(&mut target.program) {
+                Ok(own) => notes.extend(own.iter().map(|n| place(&model.path, n))),
+                Err(e) => refusals.push(Refusal::new(&part.path, e.to_string())),
+            },
+            Ok(()) => {}
         }
     }
     match refusals.is_empty() {

@@ -2,16 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use anewrite_ir::mil::identifier as identifier_of;
+
 /// The name itself where it is an identifier, else the nearest one: `_` for every other character, and in front of a
 /// digit.
 ///
 /// Two names never become one: `taken` has what others became.
 pub(crate) fn identifier(name: &str, taken: &BTreeMap<String, String>) -> String {
-    let mut new: String =
-        name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect();
-    if !new.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
-        new.insert(0, '_');
-    }
+    let mut new = identifier_of(name);
     if new == name {
         return new;
     }
@@ -19,6 +17,21 @@ pub(crate) fn identifier(name: &str, taken: &BTreeMap<String, String>) -> String
         new.push('_');
     }
     new
+}
+
+/// Whether an upgrade may give a feature of a network this name.
+///
+/// ```
+/// use anewrite_upgrade::may_become;
+/// assert!(may_become("image", "image") && may_become("1477", "_1477") && may_become("data:0", "data_0_"));
+/// assert!(!may_become("image", "image_") && !may_become("data:0", "data0"));
+/// ```
+pub fn may_become(old: &str, new: &str) -> bool {
+    let nearest = identifier_of(old);
+    if nearest == old {
+        return new == old;
+    }
+    new.strip_prefix(&nearest).is_some_and(|rest| rest.bytes().all(|b| b == b'_'))
 }
 
 #[cfg(test)]

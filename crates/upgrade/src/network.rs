@@ -47,7 +47,7 @@ pub(crate) fn fill(
     if !problems.is_empty() {
         return Err(problems);
     }
-    let network = NetworkOptions { float: options.precision, compressed: true };
+    let network = NetworkOptions { float: options.precision, compressed: options.compressed };
     let results = lower_network(&part.program, &mut b, &inputs, network)
         .map_err(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     let source = &part.program;

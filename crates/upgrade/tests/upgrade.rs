@@ -15,7 +15,7 @@ fn source(name: &str) -> Document {
 }
 
 fn upgraded(name: &str, opset: Opset, precision: DType) -> Result<Upgraded, UpgradeError> {
-    upgrade(&source(name), UpgradeOptions { opset, precision })
+    upgrade(&source(name), UpgradeOptions { opset, precision, ..UpgradeOptions::default() })
 }
 
 /// Writes the model as a package and reads that.

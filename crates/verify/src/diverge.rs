@@ -41,18 +41,27 @@ pub fn first_difference(
     let run = Options { arithmetic: failure.arithmetic, memory: options.memory, seed: options.seed };
     let share = if failure.arithmetic == Arithmetic::Fp64 { AGREE } else { AGREE_16 };
     let inputs = failure.case.steps.first()?;
+    let entered = |p: &Program| subject.enter(p, inputs).ok();
     let mut keep = Keep { program: subject.before, seen: FxHashMap::default(), left: options.memory / 4 };
     // what was seen before an error is worth comparing
-    let _ = Evaluator::new(subject.before, run).watch(&failure.case.function, inputs.clone(), &mut keep);
+    let _ = Evaluator::new(subject.before, run).watch(
+        &failure.case.function,
+        entered(subject.before)?,
+        &mut keep,
+    );
     let mut compare = Compare {
         program: subject.after,
         kept: &keep.seen,
         differing: FxHashSet::default(),
         found: None,
         share,
+        any_extents: subject.bridge.is_some(),
     };
-    let ended =
-        Evaluator::new(subject.after, run).watch(&failure.case.function, inputs.clone(), &mut compare);
+    let ended = Evaluator::new(subject.after, run).watch(
+        &failure.case.function,
+        entered(subject.after)?,
+        &mut compare,
+    );
     match (compare.found, ended) {
         (Some(found), _) => Some(found),
         (None, Err(EvalError::At { kind, name, source })) => {
@@ -102,6 +111,8 @@ struct Compare<'a> {
     differing: FxHashSet<ValueId>,
     found: Option<Divergence>,
     share: f64,
+    /// Whether values with as many elements are compared whatever their extents are.
+    any_extents: bool,
 }
 
 impl Observer for Compare<'_> {
@@ -122,7 +133,8 @@ impl Observer for Compare<'_> {
             };
             let Ok(items) = a.to_f64s() else { continue };
             let items: Vec<f64> = items.into_iter().step_by(kept.stride).collect();
-            let how = if a.dims() != kept.dims {
+            let fits = a.dims() == kept.dims || (self.any_extents && items.len() == kept.items.len());
+            let how = if !fits {
                 Some(format!("its extents are {:?} and were {:?}", a.dims(), kept.dims))
             } else {
                 let d = Difference::of(&kept.items, &items);

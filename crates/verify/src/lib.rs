@@ -6,6 +6,7 @@
 //!
 //! This crate must not know files, messages, or any one rule.
 
+mod bridge;
 mod cases;
 mod compare;
 mod copy;
@@ -24,6 +25,7 @@ mod region;
 mod rounding;
 mod shapes;
 
+pub use bridge::Bridge;
 pub use cases::Case;
 pub use compare::{Difference, EXACT, half_ulp_spacing};
 pub use diverge::{Divergence, first_difference};

@@ -9,6 +9,7 @@ use anewrite_ir::{BlockId, Dialect, DialectId, OpId, Program, Str, Type, ValueId
 use anewrite_nn::Nn;
 use serde::Serialize;
 
+use crate::bridge::{Bridge, like};
 use crate::cases::{Case, Cases};
 use crate::compare::EXACT;
 use crate::cost;
@@ -49,11 +50,20 @@ pub struct ModelOptions {
     pub seconds: Option<f64>,
     /// The share of an output's scale that it may be off in fp64.
     pub share: f64,
+    /// Whether they are compared under 16-bit arithmetic too.
+    pub sixteen: bool,
 }
 
 impl Default for ModelOptions {
     fn default() -> Self {
-        ModelOptions { mode: Mode::Fast, seed: 0, memory: 8 << 30, seconds: None, share: EXACT }
+        ModelOptions {
+            mode: Mode::Fast,
+            seed: 0,
+            memory: 8 << 30,
+            seconds: None,
+            share: EXACT,
+            sixteen: true,
+        }
     }
 }
 
@@ -70,6 +80,19 @@ pub struct Subject<'a> {
     /// Whether rules rounded constants anew, or approximate ones fired: the difference in fp64 is then held to what
     /// is allowed under 16-bit arithmetic.
     pub rounded: bool,
+    /// How the interfaces differ, where they do.
+    pub bridge: Option<&'a dyn Bridge>,
+}
+
+impl Subject<'_> {
+    /// The inputs of one of the two programs, from those of a case.
+    pub(crate) fn enter(&self, p: &Program, inputs: &[(Str, Value)]) -> Result<Vec<(Str, Value)>, EvalError> {
+        match self.bridge {
+            None => Ok(inputs.to_vec()),
+            Some(bridge) if std::ptr::eq(p, self.before) => bridge.before(inputs),
+            Some(bridge) => bridge.after(inputs),
+        }
+    }
 }
 
 /// What will be done, before it is done.
@@ -157,7 +180,14 @@ const RATE: f64 = 1.5e9;
 /// let op = p.add_op(Place::End(body), NewOp::new("identity").operand("x", x).result("y", ty));
 /// p.add_output(body, p.op(op).results[0]);
 ///
-/// let subject = Subject { before: &p, after: &p, inputs: &|_| Vec::new(), growth: &|_, _| 1.0, rounded: false };
+/// let subject = Subject {
+///     before: &p,
+///     after: &p,
+///     inputs: &|_| Vec::new(),
+///     growth: &|_, _| 1.0,
+///     rounded: false,
+///     bridge: None,
+/// };
 /// let report = verify(&subject, &ModelOptions::default(), &[], &mut |_| ());
 /// assert!(report.failure.is_none());
 /// ```
@@ -370,6 +400,7 @@ impl Function<'_> {
 
     /// Runs both programs on a case and compares each output of each step.
     fn compare(&self, case: &Case, sixteen: bool) -> Result<Vec<OutputReport>, Trouble> {
+        let sixteen = sixteen && self.options.sixteen;
         let (before, after) = (self.subject.before, self.subject.after);
         let old_decisions = self.decisions(before);
         let new_decisions = self.decisions(after);
@@ -421,21 +452,25 @@ impl Function<'_> {
             let at = |ran: &'_ Ran| ran.steps.get(step).cloned().unwrap_or_default();
             let (values16, others) = (old16.map(at), at(new));
             for (name, value) in values {
-                let find =
-                    |list: &[(Str, Value)]| list.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
-                let Some(other) = find(&others) else {
+                let find = |list: &[(Str, Value)], name: &str| {
+                    list.iter().find(|(n, _)| **n == *name).map(|(_, v)| v.clone())
+                };
+                let bridge = self.subject.bridge;
+                let renamed = bridge.map_or(&**name, |b| b.output(name));
+                let Some(other) = find(&others, renamed) else {
                     out.push(missing(name, &case.label, arithmetic));
                     continue;
                 };
-                let value16 = values16.as_deref().and_then(find);
-                let decided = |list: &[Decision], ran: Option<&'_ Ran>| {
-                    let i = list.iter().position(|d| d.output == *name)?;
+                let other = if bridge.is_some() { like(other, value) } else { other };
+                let value16 = values16.as_deref().and_then(|list| find(list, name));
+                let decided = |list: &[Decision], name: &str, ran: Option<&'_ Ran>| {
+                    let i = list.iter().position(|d| *d.output == *name)?;
                     ran?.decided.get(step)?.get(i)?.clone()
                 };
                 let three = [
-                    decided(decisions.0, Some(old)),
-                    decided(decisions.0, old16),
-                    decided(decisions.1, Some(new)),
+                    decided(decisions.0, name, Some(old)),
+                    decided(decisions.0, name, old16),
+                    decided(decisions.1, renamed, Some(new)),
                 ];
                 let has = three[0].is_some() && three[2].is_some();
                 let given = Given {
@@ -467,9 +502,9 @@ impl Function<'_> {
         let options = Options { arithmetic, memory: self.options.memory, seed: self.options.seed };
         let mut evaluator = Evaluator::new(p, options);
         let mut ran = Ran { steps: Vec::new(), decided: Vec::new() };
-        for inputs in &case.steps {
+        for step in &case.steps {
             let mut watching = Watching::new(p, decisions);
-            let out = evaluator.watch(self.name, inputs.clone(), &mut watching)?;
+            let out = evaluator.watch(self.name, self.subject.enter(p, step)?, &mut watching)?;
             let mut values = out.values;
             let mut states: Vec<(Str, Value)> = evaluator
                 .states()

@@ -114,7 +114,9 @@ impl Cut<'_> {
             }
         }
         wanted.extend(&taps);
-        let untapped = frontier.iter().any(|v| !stop.contains(v)) || patch.taps.is_empty();
+        // A tapped value that no old one comes from is right only by how it is made.
+        let unread = taps.iter().any(|v| !frontier.contains(v));
+        let untapped = unread || frontier.iter().any(|v| !stop.contains(v)) || patch.taps.is_empty();
         let mut steps = more;
         if untapped {
             frontier.extend(&taps);

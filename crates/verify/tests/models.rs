@@ -15,8 +15,14 @@ fn parse(text: &str) -> Program {
 /// Compares two programs whose inputs are described so.
 fn compare_as(before: &str, after: &str, inputs: &[Input]) -> (ModelReport, Option<(String, String)>) {
     let (a, b) = (parse(before), parse(after));
-    let subject =
-        Subject { before: &a, after: &b, inputs: &|_| inputs.to_vec(), growth: &|_, _| 1.0, rounded: false };
+    let subject = Subject {
+        before: &a,
+        after: &b,
+        inputs: &|_| inputs.to_vec(),
+        growth: &|_, _| 1.0,
+        rounded: false,
+        bridge: None,
+    };
     let options = ModelOptions::default();
     let report = verify(&subject, &options, &[], &mut |_| ());
     let place = report.failure.as_ref().map(|f| {
@@ -223,8 +229,14 @@ fn integers_follow_what_is_done_with_them() {
 #[test]
 fn what_will_be_done_is_said_first_and_kept_within_its_time() {
     let p = parse(NET);
-    let subject =
-        Subject { before: &p, after: &p, inputs: &|_| Vec::new(), growth: &|_, _| 1.0, rounded: false };
+    let subject = Subject {
+        before: &p,
+        after: &p,
+        inputs: &|_| Vec::new(),
+        growth: &|_, _| 1.0,
+        rounded: false,
+        bridge: None,
+    };
     let (plan, cases) = (Cell::new(Plan::default()), Cell::new(0));
     let mut first = None;
     let options = ModelOptions { mode: Mode::Full, seconds: Some(1e-12), ..ModelOptions::default() };

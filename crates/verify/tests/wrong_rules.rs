@@ -372,3 +372,26 @@ fn an_assumption_holds_up_to_its_edges_and_counts_beyond() {
     assert_eq!(summary.beyond, 1, "{summary:?}");
     caught(&ranged::Wrong, &text("-0.9990234375"));
 }
+
+wrong!(twin, 920, "cast", { grade: BitExact, purpose: Clean }, |m, p| {
+    let none = || Miss::new("done");
+    let before = m.program.prev_op(m.root()).filter(|&o| &*m.data(o).kind == "cast").ok_or_else(none)?;
+    let y = p.tap(m.result(before)?);
+    p.replace(m.result(m.root())?, y)
+});
+
+#[test]
+fn what_comes_from_constants_alone_is_compared_as_it_is_made() {
+    let text = |second: &str| {
+        format!(
+            "func main<CoreML6>(tensor<fp16, [3]> x) {{
+               a = cast(x = tensor<fp32, [3]>([1.5, -2.0, 0.25]), dtype = \"fp16\");
+               b = cast(x = tensor<fp32, [3]>([{second}]), dtype = \"fp16\");
+               y = add(x = x, y = a);
+               z = mul(x = y, y = b);
+             }} -> (z);"
+        )
+    };
+    passes(&twin::Wrong, &text("1.5, -2.0, 0.25"));
+    caught(&twin::Wrong, &text("1.5, -2.0, 0.5"));
+}

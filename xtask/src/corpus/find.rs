@@ -6,7 +6,7 @@ use anyhow::Context;
 
 /// All packages and model files under a folder, in the order of their paths. What lies inside a package or a compiled
 /// model is part of it.
-pub(super) fn models(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+pub(crate) fn models(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -25,7 +25,7 @@ pub(super) fn models(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// Whether a folder holds cases with inputs.
-pub(super) fn is_corpus(folder: &Path) -> bool {
+pub(crate) fn is_corpus(folder: &Path) -> bool {
     std::fs::read_dir(folder).is_ok_and(|mut entries| {
         entries.any(|entry| entry.is_ok_and(|entry| entry.path().join("case.json").is_file()))
     })

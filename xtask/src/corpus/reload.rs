@@ -19,26 +19,26 @@ struct Question<'a> {
 /// What it answers; the script says what the fields are.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Answer {
-    pub(super) error: Option<String>,
-    pub(super) input_error: Option<String>,
-    pub(super) output_error: Option<String>,
-    pub(super) passes_error: Option<String>,
+pub(crate) struct Answer {
+    pub(crate) error: Option<String>,
+    pub(crate) input_error: Option<String>,
+    pub(crate) output_error: Option<String>,
+    pub(crate) passes_error: Option<String>,
     /// Ops of the input, the output and the cleaned input, and what coremltools leaves.
-    pub(super) ops: [Option<u64>; 4],
+    pub(crate) ops: [Option<u64>; 4],
     /// Types of which our clean-up leaves more, with both numbers.
-    pub(super) more: BTreeMap<String, (u64, u64)>,
+    pub(crate) more: BTreeMap<String, (u64, u64)>,
 }
 
 /// The running script.
-pub(super) struct Reloader {
+pub(crate) struct Reloader {
     child: Child,
     questions: ChildStdin,
     answers: BufReader<ChildStdout>,
 }
 
 impl Reloader {
-    pub(super) fn start(python: &Path) -> anyhow::Result<Reloader> {
+    pub(crate) fn start(python: &Path) -> anyhow::Result<Reloader> {
         let script = crate::workspace_root().join("xtask/python/judge_outputs.py");
         let mut child = Command::new(python)
             .arg(script)
@@ -52,7 +52,7 @@ impl Reloader {
         Ok(Reloader { child, questions, answers })
     }
 
-    pub(super) fn ask(
+    pub(crate) fn ask(
         &mut self,
         input: &Path,
         output: &Path,

@@ -6,23 +6,20 @@ use std::process::ExitCode;
 
 use anewrite::{
     Model, PartReport, Progress, Report, RewriteOptions, Rewritten, Selection, Table, Target, Verification,
-    VerifyOptions, WriteOptions,
+    WriteOptions,
 };
 
 use super::{json, stdout, verify};
-use crate::args::{Format, Rewrite};
+use crate::args::{Format, Rewrite, Rewriting};
 use crate::fail::Failure;
 use crate::progress::{self, Spinner};
 
 pub(crate) fn run(args: &Rewrite) -> Result<ExitCode, Failure> {
     let options = RewriteOptions {
-        target: args.target.as_deref().map(Target::parse).transpose().map_err(anewrite::Error::from)?,
-        selection: Selection::new(&args.select, &args.ignore)?
-            .force(&args.force_rule)?
-            .approximate(args.allow.is_some()),
+        target: target(&args.rules)?,
+        selection: selection(&args.rules)?,
         stop_after: args.stop_after,
-        verify: if args.no_verify { None } else { Some(verify::options(&args.runs, args.verify)?) }
-            .map(|v| VerifyOptions { keep_going: args.keep_going, ..v }),
+        verify: verify::proof(&args.proof)?,
         why: args.why.as_deref().map(|c| anewrite::rule(c).map(|r| r.info().code)).transpose()?,
     };
     let output = args.output.as_ref().filter(|_| !args.dry_run);
@@ -51,6 +48,17 @@ pub(crate) fn run(args: &Rewrite) -> Result<ExitCode, Failure> {
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// For whom a model is rewritten, if the user says.
+pub(crate) fn target(args: &Rewriting) -> Result<Option<Target>, Failure> {
+    Ok(args.target.as_deref().map(Target::parse).transpose().map_err(anewrite::Error::from)?)
+}
+
+/// The rules that the user chose.
+pub(crate) fn selection(args: &Rewriting) -> Result<Selection, Failure> {
+    let selection = Selection::new(&args.select, &args.ignore)?;
+    Ok(selection.force(&args.force_rule)?.approximate(args.allow.is_some()))
 }
 
 fn with_diff(rewritten: &Rewritten<'_>, diff: bool) -> Result<serde_json::Value, Failure> {
@@ -99,7 +107,7 @@ fn text(out: &mut dyn Write, args: &Rewrite, rewritten: &Rewritten<'_>) -> Resul
 const NOTES: usize = 8;
 
 /// What fired: many firings of one rule are one line.
-fn firings(out: &mut dyn Write, part: &PartReport) -> Result<(), Failure> {
+pub(crate) fn firings(out: &mut dyn Write, part: &PartReport) -> Result<(), Failure> {
     let codes: BTreeSet<(&str, &str)> = part.firings.iter().map(|f| (f.code.as_str(), f.name)).collect();
     for (code, name) in codes {
         let of_code: Vec<_> = part.firings.iter().filter(|f| f.code == code).collect();
@@ -122,7 +130,11 @@ fn firings(out: &mut dyn Write, part: &PartReport) -> Result<(), Failure> {
     Ok(())
 }
 
-fn sizes(out: &mut dyn Write, part: &PartReport, bytes: Option<(u64, u64)>) -> Result<(), Failure> {
+pub(crate) fn sizes(
+    out: &mut dyn Write,
+    part: &PartReport,
+    bytes: Option<(u64, u64)>,
+) -> Result<(), Failure> {
     let mut table = Table::new(&part.before, &part.after);
     table.rows.retain(|r| r.before != r.after || !r.what.starts_with(' '));
     if let Some((before, after)) = bytes {
@@ -132,7 +144,7 @@ fn sizes(out: &mut dyn Write, part: &PartReport, bytes: Option<(u64, u64)>) -> R
 }
 
 /// A line for each set of families that plan the network alike.
-fn plans(out: &mut dyn Write, part: &PartReport) -> Result<(), Failure> {
+pub(crate) fn plans(out: &mut dyn Write, part: &PartReport) -> Result<(), Failure> {
     for p in &part.plans {
         let (b, a) = (&p.before, &p.after);
         write!(

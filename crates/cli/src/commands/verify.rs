@@ -8,12 +8,12 @@ use anewrite::{
 };
 
 use super::{json, stdout};
-use crate::args::{Format, Runs, Thoroughness, Verify};
+use crate::args::{Format, Proof, Runs, Thoroughness, Verify};
 use crate::fail::Failure;
 use crate::progress::Spinner;
 
 /// The options that `rewrite` and `verify` share.
-pub(crate) fn options(runs: &Runs, how: Thoroughness) -> Result<VerifyOptions, Failure> {
+fn options(runs: &Runs, how: Thoroughness) -> Result<VerifyOptions, Failure> {
     let mode = match how {
         Thoroughness::Fast => Mode::Fast,
         Thoroughness::Full => Mode::Full,
@@ -27,6 +27,15 @@ pub(crate) fn options(runs: &Runs, how: Thoroughness) -> Result<VerifyOptions, F
         inputs.push(features);
     }
     Ok(VerifyOptions { mode, memory: runs.memory, seed: runs.seed, inputs, ..VerifyOptions::default() })
+}
+
+/// How `rewrite` and `upgrade` compare their result with the original; `None` where the user does not want that.
+pub(crate) fn proof(args: &Proof) -> Result<Option<VerifyOptions>, Failure> {
+    if args.no_verify {
+        return Ok(None);
+    }
+    let options = options(&args.runs, args.verify)?;
+    Ok(Some(VerifyOptions { keep_going: args.keep_going, ..options }))
 }
 
 pub(crate) fn run(args: &Verify) -> Result<ExitCode, Failure> {
@@ -112,7 +121,7 @@ pub(crate) fn model(out: &mut dyn Write, report: &ModelReport) -> Result<(), Fai
     Ok(())
 }
 
-fn output(out: &mut dyn Write, o: &OutputReport) -> Result<(), Failure> {
+pub(crate) fn output(out: &mut dyn Write, o: &OutputReport) -> Result<(), Failure> {
     let d = &o.difference;
     let psnr = d.psnr.map_or("no difference".into(), |p| format!("PSNR {p:.1} dB"));
     let what = if o.decided { " (the value behind it)" } else { "" };

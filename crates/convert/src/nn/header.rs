@@ -3,6 +3,8 @@
 use anewrite_ir::{Attr, Attrs};
 use bytes::Bytes;
 use coreml_proto::message;
+use coreml_proto::spec::feature_type::Type as Feature;
+use coreml_proto::spec::{FeatureDescription, ModelDescription};
 use coreml_proto::wire::Value;
 use prost_reflect::MessageDescriptor;
 
@@ -87,10 +89,7 @@ pub(super) fn outputs(
     kind: NetworkKind,
 ) -> Read<Vec<(String, bool)>> {
     let d = &info.description;
-    let is_class = |name: &str| {
-        kind == NetworkKind::Classifier
-            && (name == d.predicted_feature_name || name == d.predicted_probabilities_name)
-    };
+    let is_class = |name: &str| kind == NetworkKind::Classifier && is_class(d, name);
     let mut all: Vec<_> = d.output.iter().map(|f| (f.name.clone(), !is_class(&f.name))).collect();
     if kind == NetworkKind::Classifier {
         match &header.probabilities {
@@ -111,6 +110,23 @@ pub(super) fn outputs(
         all.push((text(spec, r.clone()).at(|| "updateParams".into())?.to_owned(), true));
     }
     Ok(all)
+}
+
+/// The attribute of a program whose outputs show no shape to an application.
+pub(super) const UNSEEN: &str = "outputsShowNoShape";
+
+/// Whether nobody sees the shapes of the outputs: all are images, or the label and the probabilities of a classifier.
+pub(super) fn shows_no_shape(info: &ModelInfo, header: &Header, kind: NetworkKind) -> bool {
+    let d = &info.description;
+    let unseen = |f: &FeatureDescription| {
+        let is_image = f.r#type.as_ref().is_some_and(|t| matches!(t.r#type, Some(Feature::ImageType(_))));
+        is_image || (kind == NetworkKind::Classifier && is_class(d, &f.name))
+    };
+    header.training.is_empty() && !d.output.is_empty() && d.output.iter().all(unseen)
+}
+
+fn is_class(d: &ModelDescription, name: &str) -> bool {
+    name == d.predicted_feature_name || name == d.predicted_probabilities_name
 }
 
 /// What is around the layers, for lowerings and the text form.

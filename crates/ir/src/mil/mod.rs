@@ -76,6 +76,22 @@ const FAMILIES: &[&[OpSchema]] = &[
     unary::OPS,
 ];
 
+/// The name itself where it is an identifier, as ML Programs need for what they take and give, else the nearest one: `_`
+/// for every other character, and in front of a digit.
+///
+/// ```
+/// use anewrite_ir::mil::identifier;
+/// assert_eq!(["image__0", "1477", "data:0", ""].map(identifier), ["image__0", "_1477", "data_0", "_"]);
+/// ```
+pub fn identifier(name: &str) -> String {
+    let mut new: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' }).collect();
+    if !new.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
+        new.insert(0, '_');
+    }
+    new
+}
+
 /// The ML Program ops.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Mil;
