@@ -38,21 +38,94 @@ const READERS: &[(&str, usize, bool)] = &[
 ];
 
 /// Comparisons: exact where what they compare is made of whole numbers alone.
-const COMPARISONS: &[&str] =
-    &["equal", "notEqual", "lessThan", "lessEqual", "greaterThan", "greaterEqual", "modBroadcastable", "floorDivBroadcastable"];
+const COMPARISONS: &[&str] = &[
+    "equal",
+    "notEqual",
+    "lessThan",
+    "lessEqual",
+    "greaterThan",
+    "greaterEqual",
+    "modBroadcastable",
+    "floorDivBroadcastable",
+];
 
 /// Layers through which whole numbers are followed back: they move them or compute with them. Others make them.
 const THROUGH: &[&str] = &[
-    "activation", "add", "addBroadcastable", "bias", "branch", "broadcastToDynamic", "broadcastToLike",
-    "broadcastToStatic", "clip", "concat", "concatND", "constantPad", "copy", "crop", "cumSum", "divideBroadcastable",
-    "expandDims", "fillDynamic", "fillLike", "fillStatic", "flatten", "flattenTo2D", "floorDivBroadcastable", "gather",
-    "gatherAlongAxis", "gatherND", "getShape", "loadConstant", "loadConstantND", "logicalAnd", "logicalNot", "logicalOr",
-    "logicalXor", "loop", "max", "maxBroadcastable", "min", "minBroadcastable", "modBroadcastable", "multiply",
-    "multiplyBroadcastable", "padding", "permute", "powBroadcastable", "rangeDynamic", "rangeStatic",
-    "rankPreservingReshape", "reduceMax", "reduceMin", "reduceProd", "reduceSum", "reshape", "reshapeDynamic",
-    "reshapeLike", "reshapeStatic", "reverse", "reverseSeq", "scale", "scatter", "scatterAlongAxis", "scatterND",
-    "sequenceRepeat", "slice", "sliceBySize", "sliceDynamic", "sliceStatic", "split", "splitND", "squeeze", "stack",
-    "subtractBroadcastable", "tile", "transpose", "unary", "whereBroadcastable",
+    "activation",
+    "add",
+    "addBroadcastable",
+    "bias",
+    "branch",
+    "broadcastToDynamic",
+    "broadcastToLike",
+    "broadcastToStatic",
+    "clip",
+    "concat",
+    "concatND",
+    "constantPad",
+    "copy",
+    "crop",
+    "cumSum",
+    "divideBroadcastable",
+    "expandDims",
+    "fillDynamic",
+    "fillLike",
+    "fillStatic",
+    "flatten",
+    "flattenTo2D",
+    "floorDivBroadcastable",
+    "gather",
+    "gatherAlongAxis",
+    "gatherND",
+    "getShape",
+    "loadConstant",
+    "loadConstantND",
+    "logicalAnd",
+    "logicalNot",
+    "logicalOr",
+    "logicalXor",
+    "loop",
+    "max",
+    "maxBroadcastable",
+    "min",
+    "minBroadcastable",
+    "modBroadcastable",
+    "multiply",
+    "multiplyBroadcastable",
+    "padding",
+    "permute",
+    "powBroadcastable",
+    "rangeDynamic",
+    "rangeStatic",
+    "rankPreservingReshape",
+    "reduceMax",
+    "reduceMin",
+    "reduceProd",
+    "reduceSum",
+    "reshape",
+    "reshapeDynamic",
+    "reshapeLike",
+    "reshapeStatic",
+    "reverse",
+    "reverseSeq",
+    "scale",
+    "scatter",
+    "scatterAlongAxis",
+    "scatterND",
+    "sequenceRepeat",
+    "slice",
+    "sliceBySize",
+    "sliceDynamic",
+    "sliceStatic",
+    "split",
+    "splitND",
+    "squeeze",
+    "stack",
+    "subtractBroadcastable",
+    "tile",
+    "transpose",
+    "unary",
+    "whereBroadcastable",
 ];
 
 /// The layers of a network that must give exact whole numbers.
@@ -171,10 +244,8 @@ mod tests {
         ))
         .unwrap();
         let exact = whole_numbers(&p);
-        let mut names: Vec<String> = exact
-            .iter()
-            .filter_map(|&op| Some(p.value(p.op(op).result()?).name.to_string()))
-            .collect();
+        let mut names: Vec<String> =
+            exact.iter().filter_map(|&op| Some(p.value(p.op(op).result()?).name.to_string())).collect();
         names.sort();
         names
     }
