@@ -34,6 +34,7 @@ mod sums;
 mod testing;
 mod value;
 mod view;
+mod wide;
 
 pub use arithmetic::{Accumulator, Arithmetic, Numerics, Rounding};
 pub use array::{Array, Buffer, Data, Element};

@@ -22,6 +22,7 @@ use crate::layer::Layers;
 use crate::lifetimes::Lifetimes;
 use crate::real::round_to_half;
 use crate::value::{State, Value};
+use crate::wide::Wide;
 
 /// How programs are run.
 #[derive(Clone, Copy, Debug)]
@@ -125,12 +126,14 @@ pub struct Evaluator<'p> {
     options: Options,
     states: FxHashMap<Str, State>,
     lifetimes: FxHashMap<FuncId, Lifetimes>,
+    wide: Wide,
 }
 
 impl<'p> Evaluator<'p> {
     /// An evaluator whose states are all zero.
     pub fn new(program: &'p Program, options: Options) -> Self {
-        Evaluator { program, options, states: FxHashMap::default(), lifetimes: FxHashMap::default() }
+        let wide = if options.arithmetic.numerics().is_some() { Wide::of(program) } else { Wide::default() };
+        Evaluator { program, options, states: FxHashMap::default(), lifetimes: FxHashMap::default(), wide }
     }
 
     /// The states that runs made so far, by the name of the input.
@@ -180,7 +183,7 @@ impl<'p> Evaluator<'p> {
             draws: AtomicU64::new(0),
         };
         let mapping = (p.dialect == DialectId::Nn).then(|| Mapping::of(p));
-        let mut run = Run::new(p, f, lifetimes, &shared, mapping, observer);
+        let mut run = Run::new(p, f, lifetimes, &shared, &self.wide, mapping, observer);
         let mut inputs: FxHashMap<Str, Value> = inputs.into_iter().collect();
         for &arg in &p.block(f.body).args {
             let v = p.value(arg);
@@ -188,7 +191,7 @@ impl<'p> Evaluator<'p> {
             let value = match &v.ty {
                 Type::State(t) => {
                     if let Some(given) = given {
-                        let content = enter(given.tensor()?, t, mapping, &shared)?;
+                        let content = enter(given.tensor()?, t, mapping, &shared, false)?;
                         self.states.insert(v.name.clone(), State::new(content));
                     }
                     Value::State(state(&mut self.states, &v.name, t, &shared)?)
@@ -198,7 +201,7 @@ impl<'p> Evaluator<'p> {
                         .ok_or_else(|| input(&v.name, format!("it is missing; the function takes {ty}")))?;
                     match (ty, given) {
                         (Type::Tensor(t), Value::Tensor(a)) => {
-                            let entered = enter(&a, t, mapping, &shared);
+                            let entered = enter(&a, t, mapping, &shared, self.wide.keeps(arg, t.dtype));
                             Value::Tensor(entered.map_err(|e| input(&v.name, e.to_string()))?)
                         }
                         (_, given) => given,
@@ -256,7 +259,7 @@ pub fn evaluate(kind: &str, args: &[(&str, Value)], options: Options) -> Result<
         .collect::<Result<_, EvalError>>()?;
     let schema = Mil.schema(kind, Opset::Ios18);
     let mut out = compute(&Call { kind, schema, args: &args, results: &[], shared: &shared })?;
-    round(&mut out, &shared);
+    round(&mut out, &shared, |_, _| false);
     Ok(out.into_vec())
 }
 
@@ -284,19 +287,27 @@ fn state(
 
 /// An array as the run stores it.
 fn stored(a: &Array, dtype: DType, shared: &Shared) -> Result<Array, EvalError> {
-    let wide = shared.arithmetic == Arithmetic::Fp64;
-    let a = if wide { adopt::<f64>(a, dtype)? } else { adopt::<f32>(a, dtype)? };
-    Ok(rounded(a, shared))
+    Ok(rounded(adopted(a, dtype, shared)?, shared))
+}
+
+fn adopted(a: &Array, dtype: DType, shared: &Shared) -> Result<Array, EvalError> {
+    if shared.arithmetic == Arithmetic::Fp64 { adopt::<f64>(a, dtype) } else { adopt::<f32>(a, dtype) }
 }
 
 /// An input as the function takes it.
-fn enter(a: &Array, t: &TensorType, mapping: Option<Mapping>, shared: &Shared) -> Result<Array, EvalError> {
+fn enter(
+    a: &Array,
+    t: &TensorType,
+    mapping: Option<Mapping>,
+    shared: &Shared,
+    is_wide: bool,
+) -> Result<Array, EvalError> {
     let fits = |dims: &[u64]| {
         t.shape.as_ref().is_none_or(|s| {
             s.len() == dims.len() && s.iter().zip(dims).all(|(d, &n)| d.known().is_none_or(|k| k == n))
         })
     };
-    let mut a = stored(a, t.dtype, shared)?;
+    let mut a = if is_wide { adopted(a, t.dtype, shared)? } else { stored(a, t.dtype, shared)? };
     if let Some(mapping) = mapping
         && (!fits(a.dims()) || mapping == Mapping::Rank5)
     {
@@ -318,10 +329,12 @@ fn rounded(a: Array, shared: &Shared) -> Array {
     }
 }
 
-fn round(values: &mut Values, shared: &Shared) {
+fn round(values: &mut Values, shared: &Shared, is_wide: impl Fn(usize, DType) -> bool) {
     let Some(numerics) = shared.arithmetic.numerics() else { return };
-    for v in values {
-        if let Value::Tensor(a) = v {
+    for (i, v) in values.iter_mut().enumerate() {
+        if let Value::Tensor(a) = v
+            && !is_wide(i, a.dtype())
+        {
             let whole = std::mem::replace(a, Array::empty());
             *a = whole.update_f32(|items| round_to_half(items, numerics, 0.0));
         }
@@ -345,6 +358,8 @@ pub(crate) struct Run<'r> {
     pub(crate) shared: &'r Shared,
     pub(crate) env: FxHashMap<ValueId, Value>,
     lifetimes: &'r Lifetimes,
+    /// What is not rounded.
+    wide: &'r Wide,
     opset: Opset,
     mapping: Option<Mapping>,
     observer: &'r mut dyn Observer,
@@ -365,6 +380,7 @@ impl<'r> Run<'r> {
         f: &Function,
         lifetimes: &'r Lifetimes,
         shared: &'r Shared,
+        wide: &'r Wide,
         mapping: Option<Mapping>,
         observer: &'r mut dyn Observer,
     ) -> Self {
@@ -373,6 +389,7 @@ impl<'r> Run<'r> {
             shared,
             env: FxHashMap::default(),
             lifetimes,
+            wide,
             opset: Opset::from_name(&f.opset).unwrap_or(Opset::Ios18),
             mapping,
             observer,
@@ -394,7 +411,8 @@ impl<'r> Run<'r> {
     ) -> Computed {
         let Some((_, f)) = program.functions().next() else { return Ok(smallvec![]) };
         let lifetimes = Lifetimes::of(program, f.body);
-        let mut inner = Run::new(program, f, &lifetimes, self.shared, None, self.observer);
+        let wide = self.wide.within(op);
+        let mut inner = Run::new(program, f, &lifetimes, self.shared, &wide, None, self.observer);
         inner.layer = Some((self.program, op));
         inner.env.extend(args);
         inner.block(f.body)?;
@@ -445,7 +463,8 @@ impl<'r> Run<'r> {
         if results.len() != o.results.len() {
             return Err(EvalError::Shape(format!("{} results for {}", results.len(), o.results.len())));
         }
-        round(&mut results, self.shared);
+        let is_wide = |i: usize, dtype| o.results.get(i).is_some_and(|&v| self.wide.keeps(v, dtype));
+        round(&mut results, self.shared, is_wide);
         self.check(op, &results)?;
         self.observe(op, &args, &results)?;
         drop(args);
@@ -527,6 +546,7 @@ impl<'r> Run<'r> {
             }
             let a = match self.shared.arithmetic {
                 Arithmetic::Fp64 => Array::constant::<f64>(&c.tensor)?,
+                _ if self.wide.keeps(v, c.tensor.dtype()) => Array::constant::<f32>(&c.tensor)?,
                 _ => rounded(Array::constant::<f32>(&c.tensor)?, self.shared),
             };
             if self.rounds > 0 {

@@ -31,3 +31,4 @@ pub use lower::lower;
 pub use mapping::Mapping;
 pub use network::{LayerProblem, NetworkOptions, lower_network};
 pub use registry::{Layer, Status, layer, layers};
+pub use whole::{Whole, whole_numbers};

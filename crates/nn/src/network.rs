@@ -16,7 +16,7 @@ use crate::dialect::Nn;
 use crate::error::{LowerError, Reason};
 use crate::lower::lower;
 use crate::mapping::Mapping;
-use crate::whole::whole_numbers;
+use crate::whole::{Whole, whole_numbers};
 
 /// How a network is lowered.
 #[derive(Clone, Copy, Debug)]
@@ -106,7 +106,7 @@ struct Net<'n> {
     /// Blobs that nothing has written where they stand.
     unset: FxHashSet<ValueId>,
     /// Layers that compute with whole numbers, in 32 bits.
-    exact: FxHashSet<OpId>,
+    exact: Whole,
     /// Values that have the name of a blob.
     named: FxHashSet<ValueId>,
     problems: Vec<LayerProblem>,
@@ -155,7 +155,7 @@ impl<'n> Net<'n> {
     fn plain(&mut self, b: &mut Builder<'_>, op: OpId, inputs: &[ValueId]) -> Result<(), Reason> {
         let opaque = || Reason::Opaque("it is not one of the format's layer types");
         let call = LayerCall::of(self.p, op, self.mapping).ok_or_else(opaque)?;
-        let float = if self.exact.contains(&op) { DType::F32 } else { self.options.float };
+        let float = if self.exact.layers.contains(&op) { DType::F32 } else { self.options.float };
         let call = call.compressed(self.options.compressed);
         let made = lower(&call.clone().float(float), b, inputs);
         let made = match made {

@@ -128,9 +128,35 @@ const THROUGH: &[&str] = &[
     "whereBroadcastable",
 ];
 
-/// The layers of a network that must give exact whole numbers.
-pub(crate) fn whole_numbers(p: &Program) -> FxHashSet<OpId> {
-    let mut exact = FxHashSet::default();
+/// What of a network must be exact whole numbers.
+#[derive(Debug, Default)]
+pub struct Whole {
+    /// Layers that give such.
+    pub layers: FxHashSet<OpId>,
+    /// Values that are such: results of these layers, and what they come from.
+    pub values: FxHashSet<ValueId>,
+}
+
+/// The layers and values of a network that must be exact whole numbers.
+///
+/// ```
+/// use anewrite_nn::whole_numbers;
+///
+/// let network = anewrite_ir::text::parse(
+///     "program(1.0)[arrayInputShapeMapping = EXACT_ARRAY_MAPPING] {
+///        func main(tensor<fp32, [5, 2]> x, tensor<fp32, [3]> rows) {
+///          y = nn.gather(input = (x, rows))[axis = 0];
+///        } -> (y);
+///      }",
+/// )
+/// .unwrap();
+/// let (_, main) = network.functions().next().unwrap();
+/// let args = &network.block(main.body).args;
+/// let whole = whole_numbers(&network);
+/// assert!(whole.values.contains(&args[1]) && !whole.values.contains(&args[0]));
+/// ```
+pub fn whole_numbers(p: &Program) -> Whole {
+    let mut exact = Whole::default();
     for op in p.all_ops() {
         let o = p.op(op);
         let kind = o.kind.strip_prefix(PREFIX).unwrap_or(&o.kind);
@@ -147,7 +173,8 @@ pub(crate) fn whole_numbers(p: &Program) -> FxHashSet<OpId> {
             let back = Back::from(p, &inputs, &exact);
             if !back.is_made {
                 back.add(&mut exact);
-                exact.insert(op);
+                exact.layers.insert(op);
+                exact.values.extend(&p.op(op).results);
             }
         }
     }
@@ -169,25 +196,25 @@ fn loop_conditions(p: &Program, op: OpId) -> Vec<ValueId> {
 /// What values come from, through layers that move whole numbers and compute with them.
 struct Back {
     layers: Vec<OpId>,
+    values: FxHashSet<ValueId>,
     /// Whether some of it is made by another layer.
     is_made: bool,
 }
 
 impl Back {
     /// Goes back from values; not beyond layers that are known to be exact.
-    fn from(p: &Program, values: &[ValueId], known: &FxHashSet<OpId>) -> Back {
-        let mut back = Back { layers: Vec::new(), is_made: false };
+    fn from(p: &Program, values: &[ValueId], known: &Whole) -> Back {
+        let mut back = Back { layers: Vec::new(), values: FxHashSet::default(), is_made: false };
         let mut stack = values.to_vec();
-        let mut seen: FxHashSet<ValueId> = FxHashSet::default();
         while let Some(v) = stack.pop() {
-            if !seen.insert(v) || p.constant(v).is_some() {
+            if !back.values.insert(v) || p.constant(v).is_some() {
                 continue;
             }
             let Some(op) = p.def_op(v) else {
                 stack.extend(around(p, v));
                 continue;
             };
-            if known.contains(&op) {
+            if known.layers.contains(&op) {
                 continue;
             }
             let o = p.op(op);
@@ -206,8 +233,9 @@ impl Back {
         back
     }
 
-    fn add(self, exact: &mut FxHashSet<OpId>) {
-        exact.extend(self.layers);
+    fn add(self, exact: &mut Whole) {
+        exact.layers.extend(self.layers);
+        exact.values.extend(self.values);
     }
 }
 

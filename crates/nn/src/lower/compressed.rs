@@ -91,8 +91,7 @@ impl Cx<'_, '_> {
             return self
                 .op("constexpr_lut_to_dense", &[("indices", indices), ("lut", lut), ("shape", shape)]);
         }
-        let numbers: Vec<f64> = q.iter().map(|&i| f64::from(i)).collect();
-        let indices = self.b.constant(Tensor::from_f64s(dtype, dims, &numbers)?);
+        let indices = self.b.constant(Tensor::new(dtype, dims.iter().copied(), pack(q, bits))?);
         let mut extents = vec![1; dims.len()];
         extents.extend([table.len() as u64, 1]);
         let lut = self.b.constant(Tensor::from_f64s(self.call.float, &extents, &table)?);
