@@ -4,9 +4,11 @@ import torch
 from golden import b, case, f16, f32, rand, text
 
 S, B, I, H = 4, 2, 3, 2
+# models hold the slope of the hard sigmoid in 32 bits
+SLOPE = float(np.float32(0.2))
 sigmoid = lambda v: 1 / (1 + np.exp(-v))
 ACT = {"tanh": np.tanh, "sigmoid": sigmoid, "relu": lambda v: np.maximum(v, 0), "linear": lambda v: v, "scaled_tanh": np.tanh,
-       "hard_sigmoid": lambda v: np.clip(0.2 * v + 0.5, 0, 1), "sigmoid_hard": lambda v: np.clip(0.2 * v + 0.5, 0, 1)}
+       "hard_sigmoid": lambda v: np.clip(SLOPE * v + 0.5, 0, 1), "sigmoid_hard": lambda v: np.clip(SLOPE * v + 0.5, 0, 1)}
 
 
 def steps(x, direction):

@@ -272,8 +272,11 @@ mod tests {
         ))
         .unwrap();
         let exact = whole_numbers(&p);
-        let mut names: Vec<String> =
-            exact.iter().filter_map(|&op| Some(p.value(p.op(op).result()?).name.to_string())).collect();
+        let mut names: Vec<String> = exact
+            .layers
+            .iter()
+            .filter_map(|&op| Some(p.value(p.op(op).result()?).name.to_string()))
+            .collect();
         names.sort();
         names
     }
