@@ -9,6 +9,7 @@ use prost_reflect::{Kind, MessageDescriptor};
 use super::encode::{Encoder, Weights};
 use super::message::{NETWORK, PAYLOADS, read};
 use super::source::{LayerSource, NetworkSource};
+use super::version::sink;
 use super::view::LayerView;
 use super::{CARRIED, INPUT, NETWORKS};
 use crate::document::Part;
@@ -26,7 +27,13 @@ pub(crate) fn export(sheet: &mut Sheet<'_>, part: &Part, source: &NetworkSource)
     let place = String::from("network");
     let Some(layer) = schema else { return Err(ExportError::new(place, ExportProblem::UnknownLayer)) };
     let mut writer = Writer { sheet, program: &part.program, source, layer, place };
-    writer.network().map_err(|problem| ExportError::new(writer.place.clone(), problem))
+    writer.network().map_err(|problem| ExportError::new(writer.place.clone(), problem))?;
+    let changed = !sheet.anew && !sheet.edits.is_empty();
+    // inside a pipeline the version is that of the whole
+    if changed && part.path.is_empty() {
+        sink(sheet, part).map_err(|problem| ExportError::new("specificationVersion".into(), problem))?;
+    }
+    Ok(())
 }
 
 struct Writer<'w, 'a> {

@@ -112,9 +112,6 @@ pub(super) fn outputs(
     Ok(all)
 }
 
-/// The attribute of a program whose outputs show no shape to an application.
-pub(super) const UNSEEN: &str = "outputsShowNoShape";
-
 /// Whether nobody sees the shapes of the outputs: all are images, or the label and the probabilities of a classifier.
 pub(super) fn shows_no_shape(info: &ModelInfo, header: &Header, kind: NetworkKind) -> bool {
     let d = &info.description;

@@ -11,7 +11,7 @@ use prost_reflect::{Kind, MessageDescriptor};
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
-use super::header::{NetworkKind, UNSEEN, attributes, header, outputs, shows_no_shape};
+use super::header::{NetworkKind, attributes, header, outputs, shows_no_shape};
 use super::message::{MessageRead, read};
 use super::source::{BlockSource, LayerSource, NetworkSource};
 use super::types::{Mapping, input_type};
@@ -39,7 +39,7 @@ pub(crate) fn import(
     let mapping = Mapping { exact_arrays: header.arrays == Some(1), rank4_images: header.images == Some(1) };
     program.attrs = attributes(spec, &header, depth)?;
     if shows_no_shape(info, &header, kind) {
-        program.attrs.push((UNSEEN.into(), Attr::Bool(true)));
+        program.attrs.push((anewrite_nn::Mapping::UNSEEN.into(), Attr::Bool(true)));
     }
 
     let outputs = outputs(spec, &layer, &header, info, kind)?;

@@ -11,6 +11,7 @@ mod message;
 mod source;
 mod types;
 mod usage;
+mod version;
 mod view;
 
 pub(crate) use export::export;
