@@ -2,17 +2,19 @@
 
 use anewrite_convert::{Feature, FeatureKind, Interface, NetworkHead, Part};
 use anewrite_interp::{EvalError, Value};
-use anewrite_ir::{DialectId, Str, ValueId};
+use anewrite_ir::{DialectId, Str, Type, ValueId};
 use anewrite_tensor::DType;
 use anewrite_verify::Bridge;
 
 use crate::Error;
-use crate::run::{enter, pixels};
+use crate::run::{enter, of_rank, pixels};
 
 /// The two sides of one network.
 pub(crate) struct Upgraded {
     old: Interface,
     new: Interface,
+    /// The types of the network's inputs.
+    types: Vec<(Str, Type)>,
     /// What surrounds the network in its model.
     head: Option<NetworkHead>,
     /// The network's value with a classifier's probabilities.
@@ -43,8 +45,10 @@ impl Upgraded {
             Some(h) if h.labels.is_some() => Some(h.probabilities.clone()),
             _ => None,
         };
+        let args = p.functions().next().map(|(_, f)| p.block(f.body).args.as_slice()).unwrap_or_default();
+        let types = args.iter().map(|&v| (p.value(v).name.clone(), p.ty(v).clone())).collect();
         let (old, new) = (old.info().interface(None), new.info().interface(None));
-        Ok(Some(Upgraded { old, new, head, probabilities }))
+        Ok(Some(Upgraded { old, new, types, head, probabilities }))
     }
 
     /// The input of the network of that name, and that of the program.
@@ -72,7 +76,11 @@ impl Bridge for Upgraded {
     fn before(&self, inputs: &[(Str, Value)]) -> Result<Vec<(Str, Value)>, EvalError> {
         self.each(inputs, |old, _, value| {
             let value = match value {
-                Value::Tensor(a) => Value::Tensor(enter(a.clone(), old, self.head.as_ref(), &self.old)?),
+                Value::Tensor(a) => {
+                    let a = enter(a.clone(), old, self.head.as_ref(), &self.old)?;
+                    let ty = self.types.iter().find(|(n, _)| **n == *old.name).map(|(_, ty)| ty);
+                    Value::Tensor(ty.map_or_else(|| Ok(a.clone()), |ty| of_rank(a.clone(), old, ty))?)
+                }
                 other => other.clone(),
             };
             Ok((old.name.as_str().into(), value))

@@ -217,6 +217,7 @@ impl Stage<'_> {
             let given = match (given, described) {
                 (Value::Tensor(a), Some(f)) => Value::Tensor(
                     enter(a, f, self.head.as_ref(), &self.interface)
+                        .and_then(|a| of_rank(a, f, &v.ty))
                         .map_err(|why| Error::Interface(format!("{place}input {}: {why}", f.name)))?,
                 ),
                 (given, _) => given,
@@ -286,6 +287,17 @@ pub(crate) fn enter(
     let images = || i.inputs.iter().filter(|f| matches!(f.kind, FeatureKind::Image { .. }));
     let ours = |p: &&Preprocessing| p.input == f.name || (p.input.is_empty() && images().count() == 1);
     head.preprocessing.iter().filter(ours).try_fold(pixels, |a, p| prepare(a, &p.step, *color))
+}
+
+/// An image with the axis of its sequence where the program has one.
+pub(crate) fn of_rank(a: Array, f: &Feature, ty: &Type) -> Result<Array, String> {
+    let rank = ty.tensor().and_then(|t| t.rank());
+    match (&f.kind, a.dims(), rank) {
+        (FeatureKind::Image { .. }, &[n, c, h, w], Some(5)) => {
+            a.reshaped([1, n, c, h, w]).map_err(|e| e.to_string())
+        }
+        _ => Ok(a),
+    }
 }
 
 /// The pixels of an image as `[1, C, H, W]`; other arrays as they are.

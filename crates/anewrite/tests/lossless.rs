@@ -87,7 +87,9 @@ fn the_interface_stays() {
         let out = folder.path().join("out").with_extension(path.extension().unwrap());
         let model = Model::open(&path).unwrap();
         rewrite(&model, &unverified()).unwrap().write(&out, &WriteOptions::new()).unwrap();
-        let diff = anewrite::diff(&path, &out).unwrap();
+        let mut diff = anewrite::diff(&path, &out).unwrap();
+        // a network from which newer layers went states the version that it needs
+        diff.facts.retain(|f| f.key != "specification version" || f.after >= f.before);
         assert!(diff.facts.is_empty(), "{}: {:?}", path.display(), diff.facts);
     }
 }

@@ -31,7 +31,8 @@ pub(crate) fn export(sheet: &mut Sheet<'_>, part: &Part, source: &NetworkSource)
     let changed = !sheet.anew && !sheet.edits.is_empty();
     // inside a pipeline the version is that of the whole
     if changed && part.path.is_empty() {
-        sink(sheet, part).map_err(|problem| ExportError::new("specificationVersion".into(), problem))?;
+        sink(sheet, part, source.needs)
+            .map_err(|problem| ExportError::new("specificationVersion".into(), problem))?;
     }
     Ok(())
 }

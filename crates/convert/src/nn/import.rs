@@ -16,6 +16,7 @@ use super::message::{MessageRead, read};
 use super::source::{BlockSource, LayerSource, NetworkSource};
 use super::types::{Mapping, input_type};
 use super::usage::Usage;
+use super::version::needed;
 use super::view::LayerView;
 use super::{CARRIED, INPUT, NETWORKS};
 use crate::document::ModelInfo;
@@ -88,6 +89,7 @@ pub(crate) fn import(
         block.args = program.block(body).args.iter().map(name).collect();
         block.outputs = program.block(body).outputs.iter().map(name).collect();
     }
+    source.needs = needed(info, &program);
     Ok((program, source))
 }
 

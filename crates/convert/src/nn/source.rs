@@ -13,6 +13,8 @@ pub(crate) struct NetworkSource {
     pub(super) blocks: Vec<BlockSource>,
     /// Its layers, by the identities of their ops.
     pub(super) layers: Vec<LayerSource>,
+    /// The specification version that it needs, where all of it is understood.
+    pub(super) needs: Option<i32>,
 }
 
 /// A network, or one nested in a layer.

@@ -11,16 +11,20 @@ use coreml_proto::spec::image_feature_type::ColorSpace;
 use coreml_proto::spec::{ArrayFeatureType, FeatureDescription};
 use coreml_proto::wire::Value;
 
-use crate::document::Part;
+use crate::document::{ModelInfo, Part};
 use crate::export::{ExportProblem, Sheet};
 use crate::read::each_field;
 
 /// Field number of the version in a model.
 const VERSION: u32 = 1;
 
-/// States the version that the network of a plain model needs, where that is lower than the one that it had.
-pub(super) fn sink(sheet: &mut Sheet<'_>, part: &Part) -> Result<(), ExportProblem> {
-    let Some(needed) = needed(part).filter(|&n| n < part.info().spec_version) else { return Ok(()) };
+/// States the version that the network of a plain model needs, where it needed a higher one when it was read. A model that
+/// states more than it needs keeps that.
+pub(super) fn sink(sheet: &mut Sheet<'_>, part: &Part, before: Option<i32>) -> Result<(), ExportProblem> {
+    let Some(before) = before else { return Ok(()) };
+    let stated = part.info().spec_version;
+    let needed = needed(part.info(), &part.program).filter(|&n| n < before && n < stated);
+    let Some(needed) = needed else { return Ok(()) };
     let mut fields = Vec::new();
     each_field(sheet.spec, 0..sheet.spec.len(), |number, value, span| {
         if let (VERSION, Value::Varint(_)) = (number, value) {
@@ -37,8 +41,7 @@ pub(super) fn sink(sheet: &mut Sheet<'_>, part: &Part) -> Result<(), ExportProbl
 }
 
 /// The lowest version that has everything in the model; `None` where something in it is not understood.
-fn needed(part: &Part) -> Option<i32> {
-    let (info, p) = (part.info(), &part.program);
+pub(super) fn needed(info: &ModelInfo, p: &Program) -> Option<i32> {
     let d = info.description();
     if info.is_updatable || !d.training_input.is_empty() || !d.state.is_empty() || !d.functions.is_empty() {
         return None;
