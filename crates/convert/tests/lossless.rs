@@ -45,7 +45,8 @@ fn a_model_made_anew_means_the_same() {
         }
         let weights: usize = document.parts.iter().map(|p| weight_bytes(&p.program)).sum();
         let new = out.model.new_len() as usize;
-        assert!(new + weights + bytes.len() / 10 > ops, "{}: {new} of {ops}", path.display());
+        // what is around the layers of networks inside of layers counts as ops here
+        assert!(new + weights + bytes.len() / 8 > ops, "{}: {new} of {ops}", path.display());
     }
 }
 

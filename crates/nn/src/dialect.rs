@@ -115,7 +115,12 @@ fn networks(kind: &str, cx: &mut InferCx<'_>) -> Result<Types, InferError> {
         // A loop ends after its condition was computed, if it has one, and else before or after its body.
         let body = named("bodyNetwork").ok_or(missing("bodyNetwork"))?;
         match named("conditionNetwork") {
-            Some(condition) => (&condition.outputs, &condition.outputs),
+            Some(condition) => {
+                // what the body alone makes is not known to the condition's first run
+                let made = |(c, b): (&Type, &Type)| if *c == Type::Unknown { b.clone() } else { c.clone() };
+                let outputs: Vec<Type> = condition.outputs.iter().zip(&body.outputs).map(made).collect();
+                return Ok(outputs.into_iter().collect());
+            }
             None => (&body.args, &body.outputs),
         }
     } else {

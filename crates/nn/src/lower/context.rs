@@ -207,6 +207,14 @@ impl<'c, 'p> Cx<'c, 'p> {
         if self.b.tensor(v)?.dtype == float {
             return Ok(v);
         }
+        // a small constant stays one, so that what indices and extents are made of stays known
+        if let Some(t) = self.b.as_constant(v)
+            && (t.dtype(), float) == (DType::F16, DType::F32)
+            && t.count() <= anewrite_ir::infer::MAX_KNOWN_INTS as u64
+        {
+            let wide = Tensor::from_f64s(float, t.dims(), &t.to_f64s()?)?;
+            return Ok(self.b.constant(wide));
+        }
         self.cast(v, float)
     }
 
