@@ -201,7 +201,8 @@ impl Stage<'_> {
         let function = if is_pipeline { self.part.info().default_function() } else { function };
         let body = p.functions().find(|(_, f)| &*f.name == function).map(|(_, f)| f.body);
         let body = body.ok_or_else(|| Error::Interface(format!("{place}there is no function {function}")))?;
-        let (mut inputs, mut raw): (Vec<(Str, Value)>, Vec<(Str, Value)>) = Default::default();
+        let mut raw: Vec<(Str, Value)> = Vec::new();
+        let mut inputs: Vec<(Str, Value)> = Vec::new();
         for &arg in &p.block(body).args {
             let v = p.value(arg);
             let described = self.interface.inputs.iter().find(|f| *f.name == *v.name);
