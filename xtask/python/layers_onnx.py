@@ -1,7 +1,7 @@
 """A second source for the older NeuralNetwork layers: the golden cases of crates/nn, converted to ONNX by onnxmltools'
 Core ML importer and computed by onnxruntime.
 
-    python layers_onnx.py LAYERS.json        in an environment of requirements-onnx.txt
+    cargo xtask layers-onnx --python PYTHON        that of an environment of requirements-onnx.txt
 
 The expected values of the cases, which the evaluator is tested to give, are compared with what onnxruntime computes. The
 importer takes a single image, so only the cases of the rank-5 mapping whose sequence and batch are 1 are tried. Prints a

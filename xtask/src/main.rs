@@ -12,6 +12,7 @@ mod command;
 mod corpus;
 mod corpus_eval;
 mod corpus_upgrade;
+mod layers_onnx;
 mod layers_table;
 mod model;
 mod ops_suite;
@@ -36,6 +37,7 @@ enum Task {
     Corpus(corpus::Args),
     CorpusEval(corpus_eval::Args),
     CorpusUpgrade(corpus_upgrade::Args),
+    LayersOnnx(layers_onnx::Args),
     LayersTable(layers_table::Args),
     Model(model::Args),
     OpsSuite(ops_suite::Args),
@@ -49,6 +51,7 @@ fn main() -> anyhow::Result<()> {
         Task::Ane(args) => ane::run(&args),
         Task::Bench(args) => bench::run(&args),
         Task::Corpus(args) => corpus::run(&args),
+        Task::LayersOnnx(args) => layers_onnx::run(&args),
         Task::LayersTable(args) => layers_table::run(&args),
         Task::CorpusEval(args) => corpus_eval::run(&args),
         Task::CorpusUpgrade(args) => corpus_upgrade::run(&args),
