@@ -14,7 +14,7 @@ const CASES: &[(&str, &str, usize)] = &[
     ("n003_subtract", "N003", 6),
     ("n004_concat", "N004", 3),
     ("n005_split", "N005", 4),
-    ("n006_load_constant", "N006", 1),
+    ("n006_load_constant", "N006", 2),
     ("n006_load_constant", "N006", 2),
     ("n009_divide_tensors", "N009", 3),
     ("n018_power", "N018", 8),
