@@ -115,11 +115,14 @@ impl Bridge for Upgraded {
 /// weights by factors of its own.
 pub(crate) fn is_rounded(part: &Part) -> bool {
     let p = &part.program;
-    p.all_ops().any(|op| {
-        let o = p.op(op);
-        let is_half = |&v: &ValueId| p.tensor_type(v).is_some_and(|t| t.dtype == DType::F16);
-        o.kind.starts_with("constexpr_") || o.results.iter().any(is_half)
-    })
+    is_half(part) || p.all_ops().any(|op| p.op(op).kind.starts_with("constexpr_"))
+}
+
+/// Whether a program computes in 16 bits. One that does not never runs on the engine.
+pub(crate) fn is_half(part: &Part) -> bool {
+    let p = &part.program;
+    let is_half = |&v: &ValueId| p.tensor_type(v).is_some_and(|t| t.dtype == DType::F16);
+    p.all_ops().any(|op| p.op(op).results.iter().any(is_half))
 }
 
 /// By how much the error under 16-bit arithmetic may grow from a network to its program: where a layer is one rounding

@@ -14,7 +14,7 @@ use anewrite_verify::{
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 
-use crate::bridge::{GROWTH, Upgraded, is_rounded};
+use crate::bridge::{GROWTH, Upgraded, is_half, is_rounded};
 use crate::features::Features;
 use crate::run::{RunOptions, Runner, Watch};
 use crate::{Error, Model};
@@ -172,7 +172,8 @@ pub fn verify(
     for (i, (x, y)) in a.parts.iter().zip(&b.parts).enumerate() {
         let bridge = Upgraded::of(a, x, y)?;
         let is_rounded = bridge.is_some() && is_rounded(y);
-        let pair = Pair { before: x, after: y, bridge: bridge.as_ref(), is_rounded, sixteen: true };
+        let sixteen = bridge.is_none() || is_half(y);
+        let pair = Pair { before: x, after: y, bridge: bridge.as_ref(), is_rounded, sixteen };
         pair.compare(options, given.take(i), &mut report, on);
     }
     Ok(report)

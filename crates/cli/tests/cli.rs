@@ -162,3 +162,33 @@ fn models_that_differ_end_with_1() {
     let report: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
     assert_eq!((&report["equal"], &report["version"]), (&serde_json::json!(false), &serde_json::json!(1)));
 }
+
+#[test]
+fn upgrade_writes_a_package_that_is_equal_and_refuses_with_a_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, out) = (testdata("models/cifar_net.mlmodel"), folder.path().join("out.mlpackage"));
+    let dry = anewrite([Path::new("upgrade"), &model, Path::new("--dry-run")]);
+    assert!(
+        dry.status.success() && text(&dry.stdout).contains("nothing was written"),
+        "{}",
+        text(&dry.stderr)
+    );
+    let done = anewrite([Path::new("upgrade"), &model, Path::new("-o"), &out, Path::new("--ios=16")]);
+    let said = text(&done.stdout);
+    assert!(done.status.success(), "{}", text(&done.stderr));
+    assert!(said.contains("18 layers became") && said.contains("verified: equal to the original"), "{said}");
+    assert!(said.contains("upgraded to mlProgram of opset CoreML6, fp16"), "{said}");
+    let equal = anewrite([Path::new("verify"), &model, &out]);
+    assert!(equal.status.success(), "{}", text(&equal.stdout));
+    let blind = anewrite([Path::new("upgrade"), &model, Path::new("--dry-run"), Path::new("--no-verify")]);
+    assert!(text(&blind.stdout).contains("not verified: verification was turned off"));
+    let json = anewrite([Path::new("upgrade"), &model, Path::new("--dry-run"), Path::new("--format=json")]);
+    let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!((&json["version"], &json["verified"]["status"]), (&1.into(), &"verified".into()));
+
+    let refused = testdata("convert/nn_quantized.mlmodel");
+    let out = folder.path().join("none.mlpackage");
+    let done = anewrite([Path::new("upgrade"), &refused, Path::new("-o"), &out]);
+    assert_eq!((done.status.code(), out.exists()), (Some(2), false));
+    assert!(text(&done.stderr).contains("nn.custom"), "{}", text(&done.stderr));
+}

@@ -13,7 +13,7 @@ use anewrite_tensor::{DType, Tensor};
 use bytes::Bytes;
 use coreml_package::{Chunk, OutputKind, PackageOutput, WriteOptions, Written, write_package};
 
-use crate::bridge::{Upgraded as Bridge, is_rounded};
+use crate::bridge::{Upgraded as Bridge, is_half, is_rounded};
 use crate::rewrite::{RewriteOptions, rewrite_with};
 use crate::verify::{As, ComparisonReport, Given, OnEvent, Pair, VerifyOptions};
 use crate::{Error, Model, Selection};
@@ -153,32 +153,27 @@ impl<'m> Proof<'m> {
         Ok(Some(Proof { original, options, given, lowering, program }))
     }
 
-    /// The lowering without rounding: equal in fp64. What quantised weights stand for is rounded to 32 bits.
+    /// The lowering without rounding: equal in fp64.
     fn lowering(&mut self, new: &Document, on: OnEvent<'_>) -> Result<(), Error> {
-        let is_quantised = self.original.parts.iter().any(|p| has_quantised(&p.program));
-        let share = if is_quantised { UNPACKED } else { 0.0 };
-        self.lowering = self.compare(new, false, share, on)?;
+        self.lowering = self.compare(new, false, on)?;
         Ok(())
     }
 
     /// The program that is written.
     fn program(&mut self, new: &Document, on: OnEvent<'_>) -> Result<(), Error> {
-        self.program = self.compare(new, true, 0.0, on)?;
+        self.program = self.compare(new, true, on)?;
         Ok(())
     }
 
-    fn compare(
-        &self,
-        new: &Document,
-        sixteen: bool,
-        share: f64,
-        on: OnEvent<'_>,
-    ) -> Result<ComparisonReport, Error> {
+    fn compare(&self, new: &Document, written: bool, on: OnEvent<'_>) -> Result<ComparisonReport, Error> {
+        // what quantised weights stand for is rounded to 32 bits
+        let is_quantised = self.original.parts.iter().any(|p| has_quantised(&p.program));
+        let share = if is_quantised { UNPACKED } else { 0.0 };
         let options = VerifyOptions { tolerance: self.options.tolerance.max(share), ..self.options.clone() };
         let mut report = ComparisonReport::default();
         for ((before, after), given) in self.original.parts.iter().zip(&new.parts).zip(&self.given) {
             let Some(bridge) = Bridge::of(self.original, before, after)? else { continue };
-            let is_rounded = sixteen && is_rounded(after);
+            let (is_rounded, sixteen) = (written && is_rounded(after), written && is_half(after));
             let pair = Pair { before, after, bridge: Some(&bridge), is_rounded, sixteen };
             pair.compare(&options, given.clone(), &mut report, on);
             let failed = report.parts.last().is_some_and(|p| p.model.failure.is_some());
