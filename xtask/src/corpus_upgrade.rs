@@ -84,7 +84,9 @@ impl Row {
             Outcome::Upgraded { unloadable: Some(why), .. } => {
                 Some(format!("coremltools does not load it: {why}"))
             }
-            Outcome::Upgraded { value: Some(Ok(rel)), .. } if *rel > values::limit(&self.variant) => {
+            Outcome::Upgraded { value: Some(Ok(rel)), .. }
+                if *rel > values::limit(&self.model, &self.variant) =>
+            {
                 Some(format!("{rel:.1e} off torch"))
             }
             Outcome::Upgraded { .. } => None,

@@ -43,7 +43,7 @@ pub(super) fn summary(rows: &[Row]) -> String {
     for precision in ["fp32", "fp16"] {
         let values: Vec<f64> = rows
             .iter()
-            .filter(|r| r.variant.starts_with(precision))
+            .filter(|r| r.variant.starts_with(precision) && r.model.ends_with("/nn.mlmodel"))
             .filter_map(|r| match &r.outcome {
                 Outcome::Upgraded { value: Some(Ok(rel)), .. } => Some(*rel),
                 _ => None,
@@ -52,7 +52,7 @@ pub(super) fn summary(rows: &[Row]) -> String {
         if let Some(worst) = values.iter().copied().reduce(f64::max) {
             let _ = writeln!(
                 text,
-                "Of {} models in {precision} the outside evaluator says how far they are from torch: at most {worst:.1e} of \
+                "Of {} networks with weights in 32 bits, upgraded to {precision}, the outside evaluator says how far they are from torch: at most {worst:.1e} of \
                  the largest number.",
                 values.len()
             );
@@ -69,7 +69,8 @@ pub(super) fn page(rows: &[Row]) -> String {
          Each network is upgraded to the opsets of iOS 15 to 18 in fp16 and fp32, with the default rules and verification; \
          each package is loaded by coremltools 9.0's strict loader. Where torch's outputs are beside a model, an evaluator \
          that shares no code with this project computes the packages for iOS 16 in fp64 and says how far they are from \
-         torch, as a share of the largest number.\n\n",
+         torch, as a share of the largest number; weights that were quantised (`int8w`, `lut4w`) or halved (`fp16w`) after \
+         torch computed are part of that.\n\n",
     );
     text.push_str(&summary(rows));
     text.push_str(
