@@ -175,3 +175,24 @@ fn what_a_layer_cannot_say_is_refused() {
         r#"network: inputs or outputs of a network were renamed, which a rewrite must not do"#
     );
 }
+
+#[test]
+fn a_new_unary_layer_states_its_scale() {
+    let source = common::made("nn_image.mlmodel");
+    let mut document = import(&source).unwrap();
+    let p = &mut document.parts[0].program;
+    let relu = layer_named(p, "relu");
+    let (x, y) = (p.op(relu).operands[0].value, p.op(relu).results[0]);
+    let mut new = NewOp::new("nn.unary").operand("input", x).result("at_least", Type::Unknown);
+    new.op.attrs = vec![("type".into(), Attr::Enum("THRESHOLD".into()))];
+    let new = p.add_op(Place::Before(relu), new);
+    p.replace_uses(y, p.op(new).results[0]);
+    assert!(p.remove_op(relu));
+    let bytes = export(&document, &source).unwrap().model.to_vec(document.spec()).unwrap();
+    let layers = common::ops(&bytes).into_iter().map(|l| NeuralNetworkLayer::decode(l).unwrap());
+    let unary = layers.filter_map(|l| match l.layer {
+        Some(Layer::Unary(params)) => Some((params.scale, params.alpha)),
+        _ => None,
+    });
+    assert_eq!(unary.collect::<Vec<_>>(), [(1.0, 0.0)]);
+}

@@ -299,6 +299,10 @@ impl Writer<'_, '_> {
                 }
             }
         }
+        // The format's text says that a scale is 1 by default, its encoding that one left out is 0: readers differ.
+        if &*now.kind == "nn.unary" && now.attr("scale").is_none() {
+            fields.push(("scale".into(), Attr::Float(1.0)));
+        }
         let mut content = encoder.message(&params, &fields, "")?;
         for (number, block) in self.networks(now, &params)? {
             let mut network = Rope::new();
