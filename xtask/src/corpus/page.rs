@@ -89,6 +89,11 @@ pub(super) fn page(rows: &[Row], verdicts: &[String]) -> String {
     text.push_str(&summary(rows));
     for verdict in verdicts {
         let _ = writeln!(text, "\nThe evaluator's verdict: {verdict}.");
+        if verdict.contains("differs") {
+            text.push_str(
+                "It also says that models differ which it cannot run: its output names the layer then.\n",
+            );
+        }
     }
     text.push_str(
         "\n| model | ops | after | result | left by ours | by coremltools |\n|---|---|---|---|---|---|\n",
