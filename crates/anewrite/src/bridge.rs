@@ -78,8 +78,10 @@ impl Bridge for Upgraded {
             let value = match value {
                 Value::Tensor(a) => {
                     let a = enter(a.clone(), old, self.head.as_ref(), &self.old)?;
-                    let ty = self.types.iter().find(|(n, _)| **n == *old.name).map(|(_, ty)| ty);
-                    Value::Tensor(ty.map_or_else(|| Ok(a.clone()), |ty| of_rank(a.clone(), old, ty))?)
+                    match self.types.iter().find(|(n, _)| **n == *old.name) {
+                        Some((_, ty)) => Value::Tensor(of_rank(a, old, ty)?),
+                        None => Value::Tensor(a),
+                    }
                 }
                 other => other.clone(),
             };

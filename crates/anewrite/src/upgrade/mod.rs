@@ -29,7 +29,8 @@ pub struct UpgradeOptions {
     pub precision: DType,
     /// What the model is for; by default every family that the opset's lowest system runs on.
     pub target: Option<Target>,
-    /// Which rules the programs pass through. Rules for clean-up always run: lowerings cast and reshape layer by layer.
+    /// Which rules the programs pass through. Those for clean-up are worth keeping: lowerings cast and reshape layer by
+    /// layer.
     pub selection: Selection,
     /// How the result is compared with the original; `None` leaves that out.
     pub verify: Option<VerifyOptions>,

@@ -6,6 +6,7 @@ use anewrite_rewrite::{Miss, PatchBuilder, PatchValue, ensure};
 use anewrite_tensor::DType;
 
 use crate::rules::layers::layer;
+pub(super) use crate::rules::layers::linear;
 use crate::rules::operands::Operand;
 
 /// Numbers of a layer by their fields; a field that would hold 0 is left out, which means the same.
@@ -22,16 +23,6 @@ pub(super) fn activation(
     fields: &[(&str, f64)],
 ) -> Result<PatchValue, Miss> {
     layer(patch, "nn.activation", &[(INPUT, x)], vec![(kind.into(), Attr::Message(numbers(fields)))])
-}
-
-/// `alpha * x + beta`, of numbers that 32 bits hold.
-pub(super) fn linear(
-    patch: &mut PatchBuilder<'_>,
-    x: PatchValue,
-    alpha: f64,
-    beta: f64,
-) -> Result<PatchValue, Miss> {
-    activation(patch, x, "linear", &[("alpha", alpha), ("beta", beta)])
 }
 
 /// A `unary` of this type.

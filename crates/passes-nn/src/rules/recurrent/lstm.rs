@@ -6,7 +6,8 @@ use anewrite_nn::recurrent::{Common, Lstm};
 use anewrite_rewrite::{Miss, PatchBuilder, PatchValue, ensure};
 use anewrite_tensor::{DType, Tensor};
 
-use super::{Bias, Unrolled, activate, at_least, at_most, extent, pair};
+use super::{Bias, Unrolled, activate, extent, pair};
+use crate::rules::functions::{at_least, at_most};
 use crate::rules::layers::layer;
 
 /// One direction.
@@ -76,7 +77,7 @@ pub(in crate::rules) fn way(
             next = pair(patch, "nn.add", kept, next)?;
         }
         if let Some(bound) = bounds {
-            let above = at_least(patch, next, 1.0, -bound)?;
+            let above = at_least(patch, next, -bound)?;
             next = at_most(patch, above, bound)?;
         }
         let output = gates.output(u, patch, lstm, sum, peepholes, next)?;

@@ -12,6 +12,7 @@ use anewrite_nn::recurrent::{Common, Gate, Gru};
 use anewrite_rewrite::{Match, Miss, PatchBuilder, PatchValue, ensure};
 use anewrite_tensor::{DType, Tensor};
 
+use crate::rules::functions::{at_least, at_most};
 use crate::rules::layers::{self, Axis, layer};
 use crate::rules::operands::{Operand, Show};
 
@@ -265,7 +266,7 @@ pub(super) fn activate_clipped(
 ) -> Result<PatchValue, Miss> {
     match gate {
         Gate::Linear => {
-            let above = at_least(patch, x, 1.0, -Gru::CLIP)?;
+            let above = at_least(patch, x, -Gru::CLIP)?;
             at_most(patch, above, Gru::CLIP)
         }
         Gate::Relu => {
@@ -274,28 +275,6 @@ pub(super) fn activate_clipped(
         }
         bounded => activate(patch, x, bounded),
     }
-}
-
-/// `max(scale * x, bound)`.
-pub(super) fn at_least(
-    patch: &mut PatchBuilder<'_>,
-    x: PatchValue,
-    scale: f64,
-    bound: f64,
-) -> Result<PatchValue, Miss> {
-    let mut attrs: Attrs = vec![("type".into(), Attr::Enum("THRESHOLD".into()))];
-    for (name, n, default) in [("alpha", bound, 0.0), ("scale", scale, 1.0)] {
-        if n != default {
-            attrs.push((name.into(), Attr::Float(n)));
-        }
-    }
-    layer(patch, "nn.unary", &[(INPUT, x)], attrs)
-}
-
-/// `min(x, bound)`, as `-max(-x, -bound)`.
-pub(super) fn at_most(patch: &mut PatchBuilder<'_>, x: PatchValue, bound: f64) -> Result<PatchValue, Miss> {
-    let negated = at_least(patch, x, -1.0, -bound)?;
-    layers::negative(patch, negated, 0.0)
 }
 
 fn activation(
